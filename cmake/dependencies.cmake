@@ -1,0 +1,28 @@
+# The libraries vane stands on; docs/architecture.md says why each is there. A missing one names the
+# package that brings it.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS C)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
+
+function(vane_require variable package)
+  if(NOT ${variable})
+    message(FATAL_ERROR "${package} is missing: run scripts/setup, or install it")
+  endif()
+endfunction()
+
+find_program(PROTOC_C protoc-c)
+vane_require(PROTOC_C protobuf-c-compiler)
+find_path(RANDOM123_INCLUDE Random123/philox.h)
+vane_require(RANDOM123_INCLUDE librandom123-dev)
+find_path(DNNL_INCLUDE dnnl.h)
+find_library(DNNL_LIBRARY dnnl)
+vane_require(DNNL_LIBRARY libdnnl-dev)
+if(VANE_TESTS)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()

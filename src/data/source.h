@@ -1,0 +1,42 @@
+/* Where examples come from: a numbered set that can be read in any order by any thread. */
+#ifndef VANE_DATA_SOURCE_H
+#define VANE_DATA_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "data/example.h"
+
+typedef struct vane_source vane_source;
+
+/* Opens data.train.* or data.test.* of `config`: finds the files, indexes them, fails with
+ * VANE_ERR_DATA when nothing is there. */
+VANE_CHECKED
+vane_status vane_source_open(const vane_config *config, bool test, const vane_log *log,
+                             vane_source **source);
+void vane_source_close(vane_source *source); /* takes NULL */
+
+/* Examples in the source. */
+int64_t vane_source_count(const vane_source *source);
+
+/* Files, and the examples that lie in file `f`: [first, first + count). Sources without files have
+ * one. The shuffle uses it: files first, then a window. */
+int64_t vane_source_n_files(const vane_source *source);
+void vane_source_file_span(const vane_source *source, int64_t f, int64_t *first, int64_t *count);
+
+/* Reads example `origin.index` into pixels [H, W, C] (model.input) and labels. Drawn sources
+ * (RotFashion, scenes) use `origin.draw` for their random draws, so that training sees fresh ones
+ * every epoch; test parts ignore it and give every example one fixed draw (seed 777).
+ * Thread-safe. A record that cannot be read is VANE_ERR_FORMAT or VANE_ERR_DATA, message with file,
+ * record number and byte offset. */
+VANE_CHECKED
+vane_status vane_source_read(vane_source *source, vane_origin origin, uint8_t *pixels,
+                             vane_labels *labels);
+
+/* "shards/a-00003.tfrecord, record 17 at byte 40213" or "train-images-idx3-ubyte.gz, image 17". */
+void vane_source_describe(const vane_source *source, vane_origin origin, char *text,
+                          size_t n_bytes);
+
+#endif

@@ -1,0 +1,406 @@
+/* What a device can do, as one typed table of operations.
+ *
+ * The trainer is written once against this page. `ref` (plain loops, double accumulation: the
+ * oracle), `cpu` (oneDNN and OpenMP) and later `cuda` fill the table; no slot is ever NULL.
+ *
+ * Conventions
+ * - Every operation on device memory is enqueued: it may return before its work is done, and works
+ *   in the order of the calls. Only `synchronize`, `read`, `get`, `create` and `plan` block.
+ * - Plans are made once, then run many times. `run`-time calls neither allocate nor synchronise.
+ * - A real is the device's number: float, or double on the double build of `ref` that the gradient
+ *   checks use (`real_bytes` 4 or 8). Pointers to reals are `void *`. Host values are always float.
+ * - Activations have the meaning [N, H, W, C]; how their bytes lie is the backend's own affair
+ *   (`layout`). Everything else (features, dense weights, logits, labels) is plain row-major.
+ * - Outputs are overwritten ("=") and never alias inputs, unless a slot says otherwise.
+ * - All results are deterministic: the same call on the same values gives the same bits, whatever
+ *   the timing. The number of threads is part of the device.
+ * - Numbers such as (N12) point to the formula in docs/numerics.md.
+ * - A status other than VANE_OK comes with vane_error_get(): VANE_ERR_DEVICE when the underlying
+ *   library failed, VANE_ERR_MEMORY when memory ran out, VANE_ERR_UNSUPPORTED when a shape has no
+ *   implementation. Shapes are checked by `plan`, never at run time.
+ */
+#ifndef VANE_DEVICE_DEVICE_H
+#define VANE_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "vane/status.h"
+
+/* The five losses, in the order of every array of K losses. */
+enum {
+  VANE_LOSS_PRESENCE,
+  VANE_LOSS_ANGLE,
+  VANE_LOSS_MAGNITUDE,
+  VANE_LOSS_POSITION,
+  VANE_LOSS_REGULARIZATION,
+  VANE_N_LOSSES,
+  VANE_N_HEADS = VANE_LOSS_REGULARIZATION /* the four losses that have a head */
+};
+#define VANE_SHARED VANE_N_LOSSES /* a parameter segment of the trunk: no single loss owns it */
+
+/* A view of an activation [N, H, W, C]. The memory belongs to an arena. */
+typedef struct vane_tensor {
+  void *data;
+  int64_t n, h, w, c;
+  int32_t layout; /* of the backend; set by memory.describe */
+} vane_tensor;
+
+/* What changes from step to step, in device memory, so that a captured step can be replayed. The
+ * host writes `in` before a step (one small upload); the device writes the rest; the host reads the
+ * whole once per log interval and then clears `sum`. */
+typedef struct vane_step_input {
+  int64_t step;                   /* 1 for the first */
+  double lr;                      /* learning rate of this step */
+  double bias1, bias2;            /* 1 - beta1^step, 1 - beta2^step */
+  double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
+  uint32_t projection_order[VANE_N_HEADS]
+                           [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
+} vane_step_input;
+
+typedef struct vane_step_sum { /* over the steps since the host last cleared it */
+  double steps;
+  double loss[VANE_N_LOSSES];
+  double norm[VANE_N_LOSSES];                  /* of each loss's gradient in grad.space */
+  double cosine[VANE_N_LOSSES][VANE_N_LOSSES]; /* between them */
+  double gradient_norm;                   /* of the combined gradient, before the global clip */
+  double clipped_loss[VANE_N_LOSSES];     /* steps in which the loss's clip acted */
+  double clipped_global, clipped_average; /* steps in which these acted */
+  double skipped;                         /* steps that wrote nothing */
+} vane_step_sum;
+
+typedef struct vane_step_record {
+  vane_step_input in;
+  double loss[VANE_N_LOSSES];                /* unweighted values (N10..N17) */
+  double gram[VANE_N_LOSSES][VANE_N_LOSSES]; /* dots between the losses' gradients (N20) */
+  double coefficient[VANE_N_LOSSES + 1];     /* weight x clip of each loss: Adam scales the
+                                                gradients of its own head by it, and the weights
+                                                by the fifth; [VANE_SHARED] is 1 (N22) */
+  double mix[VANE_N_HEADS];                  /* what each slot is scaled by in the shared
+                                                gradient: coefficient and projection (N24) */
+  double weight[VANE_N_LOSSES];              /* current loss weights, for the log */
+  double average_norm;                       /* ||t|| / n of the angle head's output (N16) */
+  double average_scale;                      /* what clip_by_average_norm multiplied it by */
+  double gradient_norm;                      /* of the combined gradient (N25) */
+  double clip;                               /* the global clip's factor, 1: did not act (N26) */
+  int32_t skip;                              /* this step writes neither weights nor moments */
+  int32_t halted;         /* so does every step from now on (on_nonfinite: stop) */
+  int64_t bad_step;       /* the first step with a non-finite value, 0: none */
+  int32_t bad_loss;       /* its loss, or VANE_SHARED: the combined gradient */
+  int32_t n_bad_samples;  /* samples of that step with a non-finite loss */
+  int32_t bad_samples[8]; /* the first eight of them, index in the batch */
+  vane_step_sum sum;
+} vane_step_record;
+
+/* Parameters lie in one block; a segment is one tensor of it. Offsets are in reals and multiples of
+ * 64 bytes; gaps between segments are zero in parameters, gradients and moments, and stay zero. */
+typedef struct vane_segment {
+  int64_t offset, count; /* in reals; as stored, so a blocked layout may count its padding */
+  int32_t task;          /* VANE_LOSS_*: the head's own; VANE_SHARED: trunk */
+  int32_t decay;         /* 1: weights (regularisation and weight decay apply), 0: biases, norm */
+} vane_segment;
+
+typedef struct vane_device vane_device;
+
+/* Each backend's plan begins with the public part below and goes on with its own. */
+
+typedef struct vane_conv_desc {
+  int64_t n, h, w, c_in, c_out;
+  int64_t kernel, stride, padding; /* square, zero padding */
+  bool bias, residual, relu;       /* y = relu(conv(x, w) + b + residual), each where set */
+  bool data_gradient;              /* false for the layer that reads the image */
+  bool training;                   /* false: only forward will run */
+} vane_conv_desc;
+
+typedef struct vane_conv_plan {
+  vane_conv_desc desc;
+  int64_t h_out, w_out; /* floor((h + 2 padding - kernel) / stride) + 1 */
+  int64_t weight_count; /* reals that the weights take as stored, >= c_out*c_in*kernel^2 */
+  size_t workspace_bytes;
+  char choice[128]; /* the algorithms chosen, such as "forward=direct data=direct
+                       weights=winograd"; given back to `plan`, it repeats them */
+} vane_conv_plan;
+
+typedef struct vane_norm_desc {
+  int64_t n, h, w, c;
+  double epsilon;
+  bool residual, relu; /* y = relu(norm(x) + residual), each where set */
+} vane_norm_desc;
+
+typedef struct vane_norm_plan {
+  vane_norm_desc desc;
+  size_t workspace_bytes;
+} vane_norm_plan;
+
+typedef struct vane_pool_desc {
+  int64_t n, h, w, c;
+  int64_t kernel, stride, padding;
+  bool average; /* mean of the values inside the image; false: maximum */
+} vane_pool_desc;
+
+typedef struct vane_pool_plan {
+  vane_pool_desc desc;
+  int64_t h_out, w_out;
+  size_t index_bytes; /* what forward keeps for backward (maximum: which one won) */
+} vane_pool_plan;
+
+typedef struct vane_dense_desc {
+  int64_t n, f_in, f_out;
+  bool relu;
+} vane_dense_desc;
+
+typedef struct vane_dense_plan {
+  vane_dense_desc desc;
+  size_t workspace_bytes;
+} vane_dense_plan;
+
+/* The angle head: what its outputs mean (VANE_ANGLE_*), docs/numerics.md N12..N15. */
+typedef struct vane_angle_desc {
+  int kind;
+  int64_t n_outputs; /* 2, or the number of bins */
+  double bin_width;  /* radians of the full turn, for bins */
+} vane_angle_desc;
+
+typedef struct vane_regression_desc {
+  int kind;     /* VANE_REGRESSION_* */
+  double delta; /* Huber */
+} vane_regression_desc;
+
+typedef struct vane_combine_desc {
+  int weighting;                /* VANE_WEIGHTING_* */
+  double weight[VANE_N_LOSSES]; /* loss.weights */
+  double clip_per_loss;         /* 0: none */
+} vane_combine_desc;
+
+typedef struct vane_decide_desc {
+  double clip_global; /* 0: none */
+  int on_nonfinite;   /* VANE_NONFINITE_* */
+} vane_decide_desc;
+
+typedef struct vane_adam_desc {
+  double beta1, beta2, epsilon;
+  int epsilon_mode; /* VANE_EPSILON_* */
+  bool amsgrad;
+  double weight_decay; /* on segments with decay */
+  int decay_mode;      /* VANE_DECAY_* */
+} vane_adam_desc;
+
+typedef struct vane_memory_ops {
+  /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
+  vane_status (*create)(vane_device *device, size_t bytes, void **memory);
+  void (*destroy)(vane_device *device, void *memory); /* takes NULL */
+  /* Enqueued copies; the host side stays untouched until synchronize (upload) or is complete after
+   * it (download). */
+  vane_status (*upload)(vane_device *device, void *to, const void *from_host, size_t bytes);
+  vane_status (*download)(vane_device *device, void *to_host, const void *from, size_t bytes);
+  vane_status (*clear)(vane_device *device, void *memory, size_t bytes);
+  vane_status (*synchronize)(vane_device *device);
+  /* Plain reals, converted from and to float; they block. */
+  vane_status (*put)(vane_device *device, void *reals, const float *from_host, int64_t count);
+  vane_status (*get)(vane_device *device, float *to_host, const void *reals, int64_t count);
+  /* Chooses the layout of an activation: fills `tensor` (data NULL) and the bytes it takes. */
+  vane_status (*describe)(vane_device *device, int64_t n, int64_t h, int64_t w, int64_t c,
+                          vane_tensor *tensor, size_t *bytes);
+  /* Activations from and to plain float [N, H, W, C]; they block. */
+  vane_status (*put_tensor)(vane_device *device, const vane_tensor *tensor, const float *from_host);
+  vane_status (*get_tensor)(vane_device *device, float *to_host, const vane_tensor *tensor);
+  /* Scratch memory shared by all plans, as large as the largest workspace_bytes; set before the
+   * first run. Borrowed. */
+  void (*bind_workspace)(vane_device *device, void *workspace, size_t bytes);
+} vane_memory_ops;
+
+typedef struct vane_conv_ops {
+  /* `choice`: a plan's choice from a checkpoint, or NULL to choose (by measurement where
+   * device.convolution is auto). A choice that this machine lacks is VANE_ERR_UNSUPPORTED. */
+  vane_status (*plan)(vane_device *device, const vane_conv_desc *desc, const char *choice,
+                      vane_conv_plan **plan);
+  void (*destroy)(vane_device *device, vane_conv_plan *plan); /* takes NULL */
+  /* The stored order depends on c_in, c_out and kernel alone, so all plans of a layer share its
+   * weights. Between plain float [c_out, c_in, kernel, kernel] and the stored order; both block. */
+  vane_status (*put_weights)(vane_device *device, const vane_conv_plan *plan, void *weights,
+                             const float *from_host);
+  vane_status (*get_weights)(vane_device *device, const vane_conv_plan *plan, float *to_host,
+                             const void *weights);
+  /* (N1). `bias` [c_out], `residual` like y; NULL where desc lacks them. */
+  vane_status (*forward)(vane_device *device, const vane_conv_plan *plan, const vane_tensor *x,
+                         const void *weights, const void *bias, const vane_tensor *residual,
+                         const vane_tensor *y);
+  /* (N2), (N3). `dz` is the gradient before the ReLU: elementwise.merge has masked it. */
+  vane_status (*backward_data)(vane_device *device, const vane_conv_plan *plan, const void *weights,
+                               const vane_tensor *dz, const vane_tensor *dx);
+  /* `dbias` [c_out] NULL where desc has no bias. */
+  vane_status (*backward_weights)(vane_device *device, const vane_conv_plan *plan,
+                                  const vane_tensor *x, const vane_tensor *dz, void *dweights,
+                                  void *dbias);
+} vane_conv_ops;
+
+typedef struct vane_norm_ops {
+  vane_status (*plan)(vane_device *device, const vane_norm_desc *desc, vane_norm_plan **plan);
+  void (*destroy)(vane_device *device, vane_norm_plan *plan); /* takes NULL */
+  /* (N4). gamma, beta [C]; `saved` [2, C] out: mean and 1/sqrt(variance + epsilon) of this batch.
+   */
+  vane_status (*forward)(vane_device *device, const vane_norm_plan *plan, const vane_tensor *x,
+                         const void *gamma, const void *beta, const vane_tensor *residual,
+                         void *saved, const vane_tensor *y);
+  /* (N5). `running` [2, C]: mean and unbiased variance. */
+  vane_status (*infer)(vane_device *device, const vane_norm_plan *plan, const vane_tensor *x,
+                       const void *gamma, const void *beta, const vane_tensor *residual,
+                       const void *running, const vane_tensor *y);
+  /* (N6). dx may be the same memory as dz. */
+  vane_status (*backward)(vane_device *device, const vane_norm_plan *plan, const vane_tensor *x,
+                          const void *gamma, const void *saved, const vane_tensor *dz,
+                          const vane_tensor *dx, void *dgamma, void *dbeta);
+  /* (N7). pending [2, C] = keep * pending + share * (mean, unbiased variance) from `saved`;
+   * keep 0 ignores what pending held. */
+  vane_status (*track)(vane_device *device, const vane_norm_plan *plan, const void *saved,
+                       double keep, double share, void *pending);
+} vane_norm_ops;
+
+typedef struct vane_pool_ops {
+  vane_status (*plan)(vane_device *device, const vane_pool_desc *desc, vane_pool_plan **plan);
+  void (*destroy)(vane_device *device, vane_pool_plan *plan); /* takes NULL */
+  /* (N8). The first maximum in scan order wins. */
+  vane_status (*forward)(vane_device *device, const vane_pool_plan *plan, const vane_tensor *x,
+                         const vane_tensor *y, void *index);
+  vane_status (*backward)(vane_device *device, const vane_pool_plan *plan, const vane_tensor *dz,
+                          const void *index, const vane_tensor *dx);
+  /* features [N, C] = mean over the image, and back. */
+  vane_status (*global_forward)(vane_device *device, const vane_tensor *x, void *features);
+  vane_status (*global_backward)(vane_device *device, const void *dfeatures, const vane_tensor *dx);
+  /* features [N, H*W*C] in the order h, w, c, and back. */
+  vane_status (*flatten_forward)(vane_device *device, const vane_tensor *x, void *features);
+  vane_status (*flatten_backward)(vane_device *device, const void *dfeatures,
+                                  const vane_tensor *dx);
+} vane_pool_ops;
+
+typedef struct vane_dense_ops {
+  vane_status (*plan)(vane_device *device, const vane_dense_desc *desc, vane_dense_plan **plan);
+  void (*destroy)(vane_device *device, vane_dense_plan *plan); /* takes NULL */
+  /* (N9). y [n, f_out] = relu(x w^T + b): x [n, f_in], weights [f_out, f_in], bias [f_out]. */
+  vane_status (*forward)(vane_device *device, const vane_dense_plan *plan, const void *x,
+                         const void *weights, const void *bias, void *y);
+  /* `dy` [n, f_out] is masked in place where desc has a ReLU; dx [n, f_in] may be NULL. */
+  vane_status (*backward)(vane_device *device, const vane_dense_plan *plan, const void *x,
+                          const void *weights, const void *y, void *dy, void *dx, void *dweights,
+                          void *dbias);
+} vane_dense_ops;
+
+typedef struct vane_elementwise_ops {
+  /* x = (bytes / 255 - mean[c]) * inv_std[c]; bytes [N, H, W, C] on the device, mean and inv_std
+   * [C] reals on the device. */
+  vane_status (*input)(vane_device *device, const uint8_t *bytes, const void *mean,
+                       const void *inv_std, const vane_tensor *x);
+  /* y = max(x, 0). */
+  vane_status (*relu)(vane_device *device, const vane_tensor *x, const vane_tensor *y);
+  /* Gradients of a tensor's consumers become the gradient before its ReLU:
+   * dz = (a + b) where y > 0, else 0. b NULL: one consumer. y NULL: no ReLU. dz may be a or b. */
+  vane_status (*merge)(vane_device *device, const vane_tensor *dz, const vane_tensor *y,
+                       const vane_tensor *a, const vane_tensor *b);
+  /* to += from, n reals: micro-batches. */
+  vane_status (*accumulate)(vane_device *device, void *to, const void *from, int64_t count);
+  /* to = (1 - share) * to + share * from, unless the record says skip: running statistics. */
+  vane_status (*follow)(vane_device *device, void *to, const void *from, double share,
+                        int64_t count, const vane_step_record *record);
+} vane_elementwise_ops;
+
+/* Each loss writes record->loss[k], the value per sample [n] (0 where masked; for naming bad
+ * examples) and the seed: its gradient with respect to the head's output. `mask` [n] is 1 where the
+ * sample counts; the sum over samples is scaled by record->in.inv_count[k]. The seed of a masked
+ * sample is 0, whatever its output and target are. */
+typedef struct vane_loss_ops {
+  /* (N10). logits, target (0 or 1), mask, sample, seed: [n]. */
+  vane_status (*presence)(vane_device *device, const void *logits, const void *target,
+                          const void *mask, int64_t n, void *sample, void *seed,
+                          vane_step_record *record);
+  /* (N12..N15). out, seed [n, n_outputs]; target [n]: the phase in radians, 360/period * angle. */
+  vane_status (*angle)(vane_device *device, const vane_angle_desc *desc, const void *out,
+                       const void *target, const void *mask, int64_t n, void *sample, void *seed,
+                       vane_step_record *record);
+  /* (N11). Magnitude (d 1) and position (d 2): out, target, seed [n, d]; writes loss[k]. */
+  vane_status (*regression)(vane_device *device, const vane_regression_desc *desc, int k,
+                            const void *out, const void *target, const void *mask, int64_t n,
+                            int64_t d, void *sample, void *seed, vane_step_record *record);
+  /* (N16) clip_by_average_norm: out [count] is scaled in place; record->average_*. */
+  vane_status (*clip_average)(vane_device *device, double limit, void *out, int64_t count,
+                              vane_step_record *record);
+  /* Its gradient, in place, from the clipped output and what forward recorded. */
+  vane_status (*clip_average_backward)(vane_device *device, double limit, const void *out,
+                                       void *seed, int64_t count, vane_step_record *record);
+  /* (N17). record->loss[VANE_LOSS_REGULARIZATION] = half the sum of squares of decaying segments.
+   * Segments lie on the host. */
+  vane_status (*regularization)(vane_device *device, const vane_segment *segments,
+                                int64_t n_segments, const void *parameters,
+                                vane_step_record *record);
+} vane_loss_ops;
+
+typedef struct vane_reduce_ops {
+  /* (N20). record->gram from the slots, one per head, `count` reals each; a NULL slot is zero. The
+   * fifth loss has no slot: its gradient is the weights themselves, so gram[4][4] is twice its
+   * loss. In space trunk_output `parameters` and `gradients` are NULL, and its other dots are 0. In
+   * space parameters the slots cover the shared segments, which come first in the block; the head's
+   * own `gradients` and the fifth loss's dots with all of them are added. */
+  vane_status (*gram)(vane_device *device, const void *const slots[VANE_N_HEADS], int64_t count,
+                      const vane_segment *segments, int64_t n_segments, const void *parameters,
+                      const void *gradients, vane_step_record *record);
+  /* (N21..N24). weight, coefficient and mix from gram and loss; for uncertainty also the gradient
+   * of the four log variances (log_variances, dlog_variances [4]; NULL otherwise). */
+  vane_status (*coefficients)(vane_device *device, const vane_combine_desc *desc,
+                              const void *log_variances, void *dlog_variances,
+                              vane_step_record *record);
+  /* out = sum over k of record->mix[k] * slots[k]; a NULL slot is zero. out may be a slot. */
+  vane_status (*combine)(vane_device *device, void *out, const void *const slots[VANE_N_HEADS],
+                         int64_t count, const vane_step_record *record);
+  /* (N25), (N26). The norm of the gradient that Adam will see, the global clip, non-finite values
+   * found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
+   * losses' values per sample, to name the bad ones. */
+  vane_status (*decide)(vane_device *device, const vane_decide_desc *desc,
+                        const vane_segment *segments, int64_t n_segments, const void *parameters,
+                        const void *gradients, const void *samples, int64_t n,
+                        vane_step_record *record);
+} vane_reduce_ops;
+
+typedef struct vane_optim_ops {
+  /* (N30..N35). One pass over all segments. m, v like parameters; v_max NULL without AMSGrad.
+   * Writes nothing when record->skip is set. */
+  vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_segment *segments,
+                      int64_t n_segments, void *parameters, const void *gradients, void *m, void *v,
+                      void *v_max, const vane_step_record *record);
+} vane_optim_ops;
+
+struct vane_device {
+  const char *name;      /* "ref", "cpu", "cuda" */
+  char description[256]; /* library, version, instruction set, threads */
+  size_t real_bytes;
+  vane_memory_ops memory;
+  vane_conv_ops conv;
+  vane_norm_ops norm;
+  vane_pool_ops pool;
+  vane_dense_ops dense;
+  vane_elementwise_ops elementwise;
+  vane_loss_ops loss;
+  vane_reduce_ops reduce;
+  vane_optim_ops optim;
+  void (*close)(vane_device *device);
+};
+
+typedef struct vane_device_options {
+  int kind;        /* VANE_DEVICE_*; auto: cuda where there is one, else cpu */
+  int convolution; /* VANE_CONVOLUTION_* */
+  int64_t threads; /* 0: one per core */
+} vane_device_options;
+
+/* Opens a device; the caller closes it. VANE_ERR_UNSUPPORTED names what is missing and what to do.
+ */
+VANE_CHECKED
+vane_status vane_device_open(const vane_device_options *options, vane_device **device);
+void vane_device_close(vane_device *device); /* takes NULL */
+
+/* One per backend; `double_precision` makes ref's real a double. */
+VANE_CHECKED
+vane_status vane_ref_open(bool double_precision, vane_device **device);
+VANE_CHECKED
+vane_status vane_cpu_open(const vane_device_options *options, vane_device **device);
+
+#endif
