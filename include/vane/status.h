@@ -10,10 +10,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define VANE_CHECKED               __attribute__((warn_unused_result))
-#define VANE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define VANE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define VANE_CHECKED
-#define VANE_PRINTF(format, first)
+#define VANE_PRINTF(text, first)
 #endif
 
 /* Zero is good. */
