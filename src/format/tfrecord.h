@@ -33,6 +33,11 @@ vane_status vane_tfrecord_index(const char *path, vane_record_span **spans, int6
 VANE_CHECKED
 vane_status vane_tfrecord_read(int descriptor, const vane_record_span *span, void *data);
 
+/* The bytes that stand before and after a record's data. */
+void vane_tfrecord_frame(const void *data, size_t n_bytes,
+                         unsigned char header[VANE_TFRECORD_HEADER_BYTES],
+                         unsigned char footer[VANE_TFRECORD_FOOTER_BYTES]);
+
 /* Appends one framed record. */
 VANE_CHECKED
 vane_status vane_tfrecord_write(vane_atomic_file *file, const void *data, size_t n_bytes);
