@@ -63,7 +63,8 @@ vane_status vane_error_add_context(const char *format, ...) {
   va_end(arguments);
   size_t used = strlen(context);
   if (used + 3 < sizeof context)
-    snprintf(context + used, sizeof context - used, ": %s", last_error.message);
+    snprintf(context + used, sizeof context - used, ": %.*s", (int)(sizeof context - used - 3),
+             last_error.message);
   memcpy(last_error.message, context, sizeof context);
   return last_error.status;
 }
