@@ -1,0 +1,59 @@
+/* Adam (N30..N35). */
+#include <math.h>
+
+#include "device/ref/real.h"
+#include "device/ref/ref.h"
+
+/* What one parameter's update moves from and to. */
+typedef struct adam_state {
+  real *theta, *m, *v, *v_max; /* v_max NULL without AMSGrad */
+} adam_state;
+
+static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
+                        double decay, adam_state state) {
+  double theta = (double)*state.theta;
+  if (desc->decay_mode == VANE_DECAY_L2)
+    gradient += decay * theta;
+  else
+    theta -= in->lr * decay * theta;
+  double m = desc->beta1 * (double)*state.m + (1.0 - desc->beta1) * gradient;
+  double v = desc->beta2 * (double)*state.v + (1.0 - desc->beta2) * gradient * gradient;
+  double divisor = v;
+  if (state.v_max) {
+    divisor = fmax((double)*state.v_max, v);
+    *state.v_max = (real)divisor;
+  }
+  if (desc->epsilon_mode == VANE_EPSILON_HAT)
+    theta -= in->lr * sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon);
+  else
+    theta -= in->lr * (m / in->bias1) / (sqrt(divisor / in->bias2) + desc->epsilon);
+  *state.theta = (real)theta;
+  *state.m = (real)m;
+  *state.v = (real)v;
+}
+
+static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
+                            const vane_segment *segments, int64_t n_segments, void *parameters,
+                            const void *gradients, void *m, void *v, void *v_max,
+                            const vane_step_record *record) {
+  (void)device;
+  real *theta = parameters, *first = m, *second = v, *largest = v_max;
+  const real *g = gradients;
+  if (record->skip)
+    return VANE_OK;
+  for (int64_t s = 0; s < n_segments; ++s) {
+    double own = record->coefficient[segments[s].task];
+    double l2_loss = segments[s].decay ? record->coefficient[VANE_LOSS_REGULARIZATION] : 0.0;
+    double decay = segments[s].decay ? desc->weight_decay : 0.0;
+    for (int64_t i = segments[s].offset; i < segments[s].offset + segments[s].count; ++i) {
+      double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
+      adam_state state = {&theta[i], &first[i], &second[i], largest ? &largest[i] : NULL};
+      adam_update(desc, &record->in, gradient, decay, state);
+    }
+  }
+  return VANE_OK;
+}
+
+void REF_NAME(vane_ref_fill_optim)(vane_optim_ops *ops) {
+  *ops = (vane_optim_ops){.adam = ref_adam};
+}
