@@ -1,0 +1,15 @@
+/* What Adam needs from the host: the scalars of one step, and the constants of a run. */
+#ifndef VANE_OPTIM_RECORD_H
+#define VANE_OPTIM_RECORD_H
+
+#include "device/device.h"
+
+/* Fills the whole input of `step` (1 for the first). n_counted: samples that count for each loss in
+ * the batch. Row i of projection_order lists the other three losses in an order drawn from
+ * (seed, step); its fourth entry is i itself and stands for nothing. */
+void vane_step_input_fill(const vane_config *config, int64_t step,
+                          const int64_t n_counted[VANE_N_HEADS], vane_step_input *input);
+
+void vane_adam_desc_fill(const vane_config *config, vane_adam_desc *desc);
+
+#endif

@@ -1,0 +1,186 @@
+#include "train/bench_adam.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+
+/* Calls before the first that counts: pages are mapped, caches filled, threads awake. */
+#define N_WARM_UP 3
+
+/* Offsets of segments are multiples of 64 bytes (device.h). */
+#define SEGMENT_BYTES 64
+
+/* ---- Timing ------------------------------------------------------------------------------ */
+
+static double now_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return 1e3 * (double)time.tv_sec + 1e-6 * (double)time.tv_nsec;
+}
+
+static int compare_ms(const void *left, const void *right) {
+  double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+typedef vane_status (*timed_call)(void *context);
+
+static vane_status measure(timed_call call, void *context, int64_t repeats, int64_t model_bytes,
+                           vane_bench_result *result) {
+  double *ms = malloc((size_t)repeats * sizeof *ms);
+  if (!ms)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)repeats);
+  vane_status status = VANE_OK;
+  for (int64_t i = -N_WARM_UP; i < repeats && status == VANE_OK; i++) {
+    double begin = now_ms();
+    status = call(context);
+    if (i >= 0)
+      ms[i] = now_ms() - begin;
+  }
+  if (status == VANE_OK) {
+    qsort(ms, (size_t)repeats, sizeof *ms, compare_ms);
+    double median = 0.5 * (ms[(repeats - 1) / 2] + ms[repeats / 2]);
+    *result = (vane_bench_result){.ms = median,
+                                  .fastest_ms = ms[0],
+                                  .model_bytes = model_bytes,
+                                  .gb_per_s = (double)model_bytes / (median * 1e6)};
+  }
+  free(ms);
+  return status;
+}
+
+/* ---- Adam -------------------------------------------------------------------------------- */
+
+enum { THETA, GRADIENT, M, V, V_MAX, N_BLOCKS };
+
+typedef struct adam_run {
+  vane_device *device;
+  vane_adam_desc desc;
+  vane_segment *segments;
+  int64_t n_segments, count; /* reals in each block */
+  void *blocks[N_BLOCKS];
+  vane_step_record *record; /* on the device */
+} adam_run;
+
+static void finish(adam_run *run) {
+  for (int i = 0; i < N_BLOCKS; i++)
+    run->device->memory.destroy(run->device, run->blocks[i]);
+  run->device->memory.destroy(run->device, run->record);
+  free(run->segments);
+}
+
+static vane_status lay_out(adam_run *run, const vane_bench_adam_size *size) {
+  run->n_segments = size->n_tensors;
+  run->segments = calloc((size_t)size->n_tensors, sizeof *run->segments);
+  if (!run->segments)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld segments", (long long)size->n_tensors);
+  int64_t alignment = SEGMENT_BYTES / (int64_t)run->device->real_bytes;
+  int64_t each = size->n_parameters / size->n_tensors;
+  for (int64_t i = 0; i < size->n_tensors; i++) {
+    int64_t rest = i + 1 == size->n_tensors ? size->n_parameters % size->n_tensors : 0;
+    run->segments[i] =
+        (vane_segment){.offset = run->count, .count = each + rest, .task = VANE_SHARED, .decay = 1};
+    run->count += (each + rest + alignment - 1) / alignment * alignment;
+  }
+  return VANE_OK;
+}
+
+/* Any values do, as long as none is zero or subnormal: the arithmetic takes the same time. */
+static vane_status fill(adam_run *run, void *block) {
+  float *values = malloc((size_t)run->count * sizeof *values);
+  if (!values)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld parameters", (long long)run->count);
+  for (int64_t i = 0; i < run->count; i++)
+    values[i] = (float)(i % 2 ? 1 + i % 97 : -1 - i % 89) / 128.0f;
+  vane_status status = run->device->memory.put(run->device, block, values, run->count);
+  free(values);
+  return status;
+}
+
+static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
+  vane_memory_ops *memory = &run->device->memory;
+  VANE_TRY(lay_out(run, size));
+  size_t bytes = (size_t)run->count * run->device->real_bytes;
+  for (int i = 0; i < (run->desc.amsgrad ? N_BLOCKS : V_MAX); i++)
+    VANE_TRY(memory->create(run->device, bytes, &run->blocks[i]));
+  VANE_TRY(fill(run, run->blocks[THETA]));
+  VANE_TRY(fill(run, run->blocks[GRADIENT]));
+  void *record_memory;
+  VANE_TRY(memory->create(run->device, sizeof *run->record, &record_memory));
+  run->record = record_memory;
+  /* Step 1,000, so that both bias corrections are part of it; nothing is clipped. */
+  vane_step_record record = {.in = {.step = 1000, .lr = 1e-3, .bias1 = 1, .bias2 = 0.632},
+                             .clip = 1};
+  record.coefficient[VANE_SHARED] = 1;
+  VANE_TRY(memory->upload(run->device, run->record, &record, sizeof record));
+  return memory->synchronize(run->device);
+}
+
+static vane_status step(void *context) {
+  adam_run *run = context;
+  VANE_TRY(run->device->optim.adam(run->device, &run->desc, run->segments, run->n_segments,
+                                   run->blocks[THETA], run->blocks[GRADIENT], run->blocks[M],
+                                   run->blocks[V], run->blocks[V_MAX], run->record));
+  return run->device->memory.synchronize(run->device);
+}
+
+vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_size *size, bool amsgrad,
+                            int64_t repeats, vane_bench_result *result) {
+  if (size->n_tensors < 1 || size->n_parameters < size->n_tensors || repeats < 1)
+    return vane_fail(VANE_ERR_ARGUMENT,
+                     "bench adam: %lld parameters in %lld tensors, %lld times: give at least one "
+                     "parameter per tensor and one repeat",
+                     (long long)size->n_parameters, (long long)size->n_tensors, (long long)repeats);
+  adam_run run = {.device = device,
+                  .desc = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .amsgrad = amsgrad}};
+  vane_status status = prepare(&run, size);
+  int64_t reals_moved = amsgrad ? 9 : 7;
+  if (status == VANE_OK)
+    status = measure(step, &run, repeats,
+                     reals_moved * (int64_t)device->real_bytes * size->n_parameters, result);
+  finish(&run);
+  return status;
+}
+
+/* ---- Memory ------------------------------------------------------------------------------ */
+
+typedef struct triad_run {
+  float *a, *b, *c;
+  int64_t count;
+  int n_threads;
+} triad_run;
+
+static vane_status triad(void *context) {
+  const triad_run *run = context;
+  float *restrict a = run->a;
+  const float *restrict b = run->b, *restrict c = run->c;
+#pragma omp parallel for simd schedule(static) num_threads(run->n_threads)
+  for (int64_t i = 0; i < run->count; i++)
+    a[i] = b[i] + 2.0f * c[i];
+  return VANE_OK;
+}
+
+vane_status vane_bench_triad(int64_t count, int64_t n_threads, int64_t repeats,
+                             vane_bench_result *result) {
+  if (count < 1 || repeats < 1)
+    return vane_fail(VANE_ERR_ARGUMENT, "bench triad: give at least one element and one repeat");
+  size_t bytes = (size_t)count * sizeof(float);
+  triad_run run = {malloc(bytes), malloc(bytes), malloc(bytes), count,
+                   n_threads ? (int)n_threads : omp_get_num_procs()};
+  vane_status status = VANE_OK;
+  if (run.a && run.b && run.c) {
+    memset(run.b, 0, bytes);
+    memset(run.c, 0, bytes);
+    status = measure(triad, &run, repeats, 3 * (int64_t)bytes, result);
+  } else {
+    status =
+        vane_fail(VANE_ERR_MEMORY, "no memory for three arrays of %lld numbers", (long long)count);
+  }
+  free(run.a);
+  free(run.b);
+  free(run.c);
+  return status;
+}
