@@ -123,7 +123,7 @@ vane_status vane_heads_backward(vane_heads *heads, const vane_parameters *parame
   vane_device *device = heads->device;
   for (int k = 0; k < VANE_N_HEADS; k++) {
     vane_head *head = &heads->head[k];
-    for (int j = head->n_layers - 1; j >= 0; j--) {
+    for (int j = head->n_layers - 1; j >= 0 && dfeatures[k]; j--) {
       const void *x = j ? head->outputs[j - 1] : features;
       void *dx = j ? head->gradients[j - 1] : dfeatures[k];
       VANE_TRY(device->dense.backward(

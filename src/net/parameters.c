@@ -54,8 +54,9 @@ vane_status vane_parameters_add(vane_parameters *parameters, vane_parameter item
   parameters->items[i] = item;
   parameters->segments[i] =
       (vane_segment){.offset = parameters->total, .count = stored, .task = task, .decay = decay};
+  bool trunk = task == VANE_SHARED && parameters->shared == parameters->total;
   parameters->total += (stored + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT * SEGMENT_ALIGNMENT;
-  if (task == VANE_SHARED)
+  if (trunk)
     parameters->shared = parameters->total;
   *index = i;
   return VANE_OK;

@@ -38,7 +38,8 @@ void vane_parameters_init(vane_parameters *parameters);
 void vane_parameters_finish(vane_parameters *parameters);
 
 /* Appends a copy of `item` (dims, init, fans, gain and conv set; name and count are filled in here)
- * and returns its index. All shared parameters are added before the first one of a head. */
+ * and returns its index. The trunk's parameters are added before the first one of a head; what is
+ * shared but comes later (log variances) is no part of the shared gradient. */
 VANE_CHECKED
 vane_status vane_parameters_add(vane_parameters *parameters, vane_parameter item, int32_t task,
                                 bool decay, int64_t *index, const char *format, ...)
