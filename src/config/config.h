@@ -68,6 +68,9 @@ typedef struct vane_config {
 #define INTEGERS(field, key, max_count, min, max, unit, help)                                      \
   int64_t field[max_count];                                                                        \
   int64_t n_##field;
+#define LAYERS(field, key, max_count, help)                                                        \
+  vane_layer_config field[max_count];                                                              \
+  int64_t n_##field;
 #include "config/keys.def"
 #undef INTEGER
 #undef REAL
@@ -76,8 +79,7 @@ typedef struct vane_config {
 #undef CHOICE
 #undef REALS
 #undef INTEGERS
-  vane_layer_config model_trunk[VANE_CONFIG_MAX_LAYERS];
-  int64_t n_model_trunk;
+#undef LAYERS
 } vane_config;
 
 /* All settings at their defaults; an empty trunk. */
