@@ -26,8 +26,8 @@ VANE_CHECKED
 vane_status vane_example_get_numbers(const vane_example_message *message, const char *feature,
                                      double *numbers, int64_t capacity, int64_t *count);
 
-/* Number of features, and the i-th with its name, type word ("bytes", "float", "int64") and length:
- * for `vane inspect`. */
+/* Number of features, and the i-th with its name, type word ("bytes", "float", "int64"; "empty"
+ * without a list) and length (numbers, or bytes of the first element): for `vane inspect`. */
 int64_t vane_example_count(const vane_example_message *message);
 void vane_example_describe(const vane_example_message *message, int64_t i, const char **name,
                            const char **type, int64_t *length);

@@ -14,8 +14,10 @@ typedef struct vane_safetensor {
   const char *name;
   int64_t n_dims;
   int64_t dims[VANE_SAFETENSORS_MAX_DIMS];
-  const char *dtype; /* "F32", "F64" */
-  const void *data;  /* borrowed when writing; inside the file's memory when read */
+  const char *dtype; /* "F32", "F64"; a file by others may hold any other */
+  /* Borrowed when writing; when read, inside the file's memory, aligned for its type in the files
+   * that vane and the safetensors package write. */
+  const void *data;
   size_t bytes;
 } vane_safetensor;
 
@@ -24,7 +26,9 @@ typedef struct vane_safetensors_text {
   const char *key, *text;
 } vane_safetensors_text;
 
-/* Writes atomically (base/file.h). The header is padded so that data begin on 64 bytes. */
+/* Writes atomically (base/file.h). The header is padded so that data begin on 64 bytes; doubles
+ * come first. Names given twice, texts that are not UTF-8 and sizes that do not fit the shape are
+ * VANE_ERR_ARGUMENT. */
 VANE_CHECKED
 vane_status vane_safetensors_write(const char *path, const vane_safetensor *tensors,
                                    int64_t n_tensors, const vane_safetensors_text *metadata,
@@ -37,6 +41,7 @@ VANE_CHECKED
 vane_status vane_safetensors_open(const char *path, vane_safetensors_file **file);
 void vane_safetensors_close(vane_safetensors_file *file); /* takes NULL */
 
+/* The tensors in the order of their data. */
 int64_t vane_safetensors_count(const vane_safetensors_file *file);
 const vane_safetensor *vane_safetensors_at(const vane_safetensors_file *file, int64_t i);
 /* By name; NULL where there is none. Borrowed. */
