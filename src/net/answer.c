@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "device/bessel.h"
+
 #define PI 3.14159265358979323846
 
 static double symmetry(const vane_config *config) {
@@ -18,17 +20,11 @@ double vane_answer_wrap(double angle, double period) {
   return wrapped <= -period / 2 ? wrapped + period : wrapped;
 }
 
-/* I1(x)/I0(x) by the continued fraction of the ratio (Gauss), evaluated backwards: each level is
- * 1/(2n/x + next), and levels far beyond x no longer matter. */
-static double bessel_ratio(double x) {
-  if (x <= 0)
-    return 0;
-  if (x > 1e4) /* asymptotic: 1 - 1/(2x) - 1/(8x^2), error below 1e-13 here */
-    return 1 - 1 / (2 * x) - 1 / (8 * x * x);
-  double ratio = 0;
-  for (int n = (int)(2 * x) + 40; n >= 1; n--)
-    ratio = 1 / (2 * n / x + ratio);
-  return ratio;
+/* The mean resultant length A(kappa) = I1/I0 of a von Mises distribution. */
+static double resultant_length(double kappa) {
+  double i0, i1;
+  vane_bessel_scaled(kappa, &i0, &i1);
+  return i1 / i0;
 }
 
 /* The circular standard deviation that belongs to a mean resultant length. */
@@ -66,7 +62,7 @@ static void decode_angle(const vane_config *config, const float *out, double *ph
   double s = (double)out[0], c = (double)out[1];
   *phase = atan2(s, c);
   *std = config->model_heads_angle_kind == VANE_ANGLE_VON_MISES
-             ? deviation(bessel_ratio(hypot(s, c)))
+             ? deviation(resultant_length(hypot(s, c)))
              : (double)NAN;
 }
 

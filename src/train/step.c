@@ -1,0 +1,80 @@
+#include "train/step.h"
+
+#include "base/error.h"
+#include "optim/record.h"
+#include "train/targets.h"
+
+/* Pixels, targets and this step's scalars go to the device. */
+static vane_status upload(vane_trainer *trainer, const vane_batch *batch) {
+  vane_device *device = trainer->device;
+  const vane_config *config = &trainer->config;
+  vane_network *network = trainer->network;
+  int64_t n = network->batch, counted[VANE_N_HEADS];
+  const int64_t *input = config->model_input;
+  size_t pixel_bytes = (size_t)(n * input[0] * input[1] * input[2]);
+
+  vane_targets_fill(config, batch->labels, batch->n, n, false, trainer->targets, counted);
+  vane_step_input scalars;
+  vane_step_input_fill(config, trainer->step + 1, counted, &scalars);
+  VANE_TRY(device->memory.upload(device, network->pixels, batch->pixels, pixel_bytes));
+  VANE_TRY(device->memory.upload(device, network->losses.targets, trainer->targets,
+                                 (size_t)(VANE_N_TARGET_ROWS * n) * sizeof(float)));
+  return device->memory.upload(device, &trainer->record->in, &scalars, sizeof scalars);
+}
+
+/* Images to loss values, and to each loss's gradient at the trunk's output. */
+static vane_status forward(vane_trainer *trainer) {
+  vane_network *network = trainer->network;
+  for (int64_t m = 0; m < network->n_micro; m++)
+    VANE_TRY(vane_network_trunk_forward(network, m, NULL));
+  VANE_TRY(vane_heads_forward(&network->heads, &network->parameters, network->weights,
+                              network->features));
+  VANE_TRY(vane_losses_run(&network->losses, &network->heads, &network->parameters,
+                           network->weights, true, trainer->record));
+  return vane_slots_heads_backward(&trainer->slots);
+}
+
+/* Back through the trunk, micro-batch by micro-batch, last one first: its activations are still
+ * there, the others' are computed again. */
+static vane_status backward(vane_trainer *trainer) {
+  vane_network *network = trainer->network;
+  int64_t last = network->n_micro - 1;
+  for (int64_t m = last; m >= 0; m--) {
+    if (m < last)
+      VANE_TRY(vane_network_trunk_forward(network, m, NULL));
+    if (trainer->pending)
+      VANE_TRY(vane_trunk_track(network->trunk, m == last ? 0 : 1, 1.0 / (double)network->n_micro,
+                                trainer->pending));
+    VANE_TRY(vane_slots_trunk_backward(&trainer->slots, m, m == last));
+  }
+  return VANE_OK;
+}
+
+/* Weights, moments and running statistics move, unless the record says skip. */
+static vane_status update(vane_trainer *trainer) {
+  vane_device *device = trainer->device;
+  vane_network *network = trainer->network;
+  VANE_TRY(device->optim.adam(device, &trainer->adam, network->parameters.segments,
+                              network->parameters.n, network->weights, trainer->slots.gradients,
+                              trainer->m, trainer->v, trainer->v_max, trainer->record));
+  if (!trainer->pending)
+    return VANE_OK;
+  return device->elementwise.follow(device, network->running, trainer->pending,
+                                    trainer->config.model_norm_momentum,
+                                    vane_trunk_running_count(network->trunk), trainer->record);
+}
+
+vane_status vane_step_run(vane_trainer *trainer, const vane_batch *batch) {
+  vane_slots *slots = &trainer->slots;
+  VANE_TRY(upload(trainer, batch));
+  VANE_TRY(forward(trainer));
+  if (slots->space == VANE_SPACE_TRUNK_OUTPUT)
+    VANE_TRY(vane_slots_join_features(slots, trainer->record));
+  VANE_TRY(backward(trainer));
+  if (slots->space == VANE_SPACE_PARAMETERS)
+    VANE_TRY(vane_slots_join_parameters(slots, trainer->record));
+  VANE_TRY(vane_slots_decide(slots, trainer->record));
+  VANE_TRY(update(trainer));
+  trainer->step++;
+  return VANE_OK;
+}

@@ -1,0 +1,37 @@
+/* A trainer: everything a run needs on its device, planned once, sealed, and then only used. */
+#ifndef VANE_TRAIN_TRAINER_H
+#define VANE_TRAIN_TRAINER_H
+
+#include "base/log.h"
+#include "data/example.h"
+#include "grad/slots.h"
+
+typedef struct vane_trainer {
+  vane_config config;    /* a copy: the run's settings do not change under it */
+  vane_device *device;   /* owned */
+  vane_network *network; /* owned */
+  vane_slots slots;
+  vane_adam_desc adam;
+  int64_t step; /* steps finished */
+  /* Device memory. */
+  vane_arena moments, metrics;
+  void *m, *v, *v_max; /* v_max NULL without AMSGrad */
+  void *pending;       /* running statistics of the step under way, NULL without norm */
+  vane_step_record *record, *eval_record;
+  int64_t m_item, v_item, v_max_item, pending_item, record_item, eval_record_item;
+  /* Host memory. */
+  float *targets; /* [VANE_N_TARGET_ROWS, N] */
+} vane_trainer;
+
+/* Opens the device, plans the network for train.batch images in train.accumulate parts, allocates.
+ * `choices`: the convolution algorithms of a checkpoint, NULL to choose. */
+VANE_CHECKED
+vane_status vane_trainer_create(const vane_config *config, const vane_choices *choices,
+                                vane_trainer **trainer);
+void vane_trainer_destroy(vane_trainer *trainer); /* takes NULL */
+
+/* What lies where: one line per arena and, indented, its largest items, for people. */
+VANE_CHECKED
+vane_status vane_trainer_describe_memory(const vane_trainer *trainer, char **text);
+
+#endif
