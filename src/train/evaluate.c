@@ -102,7 +102,8 @@ static void sum_up(evaluation *run, vane_scores *scores) {
     bool counted = k == VANE_LOSS_REGULARIZATION || run->counted[k];
     double samples = k == VANE_LOSS_REGULARIZATION ? 1 : (double)run->counted[k];
     scores->loss[k] = counted ? run->loss_sum[k] / samples : 0;
-    scores->total += weight[k] * scores->loss[k];
+    if (weight[k] != 0) /* what is switched off may be infinite */
+      scores->total += weight[k] * scores->loss[k];
   }
 }
 
