@@ -26,6 +26,13 @@ int64_t vane_source_count(const vane_source *source);
 int64_t vane_source_n_files(const vane_source *source);
 void vane_source_file_span(const vane_source *source, int64_t f, int64_t *first, int64_t *count);
 
+/* Files whose end could not be read: named in the log when the source was opened, their records
+ * before the damage are in use. A test source with such a file does not open. */
+int64_t vane_source_n_damaged(const vane_source *source);
+
+/* True where `origin.draw` changes what an example looks like. */
+bool vane_source_is_drawn(const vane_source *source);
+
 /* Reads example `origin.index` into pixels [H, W, C] (model.input) and labels. Drawn sources
  * (RotFashion, scenes) use `origin.draw` for their random draws, so that training sees fresh ones
  * every epoch; test parts ignore it and give every example one fixed draw (seed 777).

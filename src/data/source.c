@@ -1,0 +1,145 @@
+#include "data/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "data/source_kind.h"
+
+static vane_source_request request_from(const vane_config *config, bool test, const vane_log *log) {
+  int part = test ? config->data_test_part : config->data_train_part;
+  if (part == VANE_PART_DEFAULT)
+    part = test ? VANE_PART_TEST : VANE_PART_TRAIN;
+  return (vane_source_request){
+      .config = config,
+      .test = test,
+      .key = test ? "data.test" : "data.train",
+      .path = test ? config->data_test_path : config->data_train_path,
+      .count = test ? config->data_test_count : config->data_train_count,
+      .part = part,
+      .height = config->model_input[0],
+      .width = config->model_input[1],
+      .channels = config->model_input[2],
+      .log = log,
+  };
+}
+
+static vane_status open_kind(const vane_source_request *request, int kind, vane_source *source) {
+  switch (kind) {
+  case VANE_SOURCE_TFRECORD:
+    return vane_source_open_tfrecord(request, source);
+  case VANE_SOURCE_IMAGES:
+    return vane_source_open_images(request, source);
+  case VANE_SOURCE_IDX:
+    return vane_source_open_idx(request, source);
+  case VANE_SOURCE_ROTFASHION:
+    return vane_source_open_rotfashion(request, source);
+  case VANE_SOURCE_SCENES:
+    return vane_source_open_scenes(request, source);
+  default:
+    return vane_fail(VANE_ERR_CONFIG, "%s.source is not set; it says where examples come from",
+                     request->key);
+  }
+}
+
+vane_status vane_source_open(const vane_config *config, bool test, const vane_log *log,
+                             vane_source **source_out) {
+  vane_source_request request = request_from(config, test, log);
+  if (config->n_model_input != 3 || (request.channels != 1 && request.channels != 3))
+    return vane_fail(VANE_ERR_CONFIG,
+                     "model.input: sources need [height, width, channels] with 1 or 3 channels");
+  vane_source *source = calloc(1, sizeof *source);
+  if (!source)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for a source");
+  int kind = test ? config->data_test_source : config->data_train_source;
+  vane_status status = open_kind(&request, kind, source);
+  if (status == VANE_OK && source->count == 0)
+    status = vane_fail(VANE_ERR_DATA, "%s: the source holds no example", request.key);
+  if (status != VANE_OK) {
+    vane_source_close(source);
+    return status;
+  }
+  *source_out = source;
+  return VANE_OK;
+}
+
+void vane_source_close(vane_source *source) {
+  if (!source)
+    return;
+  if (source->operations)
+    source->operations->close(source->state);
+  free(source->file_first);
+  free(source);
+}
+
+int64_t vane_source_count(const vane_source *source) {
+  return source->count;
+}
+
+int64_t vane_source_n_files(const vane_source *source) {
+  return source->n_files;
+}
+
+void vane_source_file_span(const vane_source *source, int64_t f, int64_t *first, int64_t *count) {
+  *first = source->file_first[f];
+  *count = source->file_first[f + 1] - source->file_first[f];
+}
+
+int64_t vane_source_n_damaged(const vane_source *source) {
+  return source->n_damaged;
+}
+
+bool vane_source_is_drawn(const vane_source *source) {
+  return source->is_drawn;
+}
+
+vane_status vane_source_read(vane_source *source, vane_origin origin, uint8_t *pixels,
+                             vane_labels *labels) {
+  if (origin.index < 0 || origin.index >= source->count)
+    return vane_fail(VANE_ERR_ARGUMENT, "example %" PRId64 " of %" PRId64 " asked for",
+                     origin.index, source->count);
+  return source->operations->read(source->state, origin, pixels, labels);
+}
+
+void vane_source_describe(const vane_source *source, vane_origin origin, char *text,
+                          size_t n_bytes) {
+  source->operations->describe(source->state, origin, text, n_bytes);
+}
+
+vane_status vane_source_lay_out(const vane_source_request *request, const int64_t *file_first,
+                                int64_t n_files, vane_source *source) {
+  int64_t count = file_first[n_files];
+  if (request->count > 0 && request->count < count)
+    count = request->count;
+  source->file_first = malloc((size_t)(n_files + 1) * sizeof *file_first);
+  if (!source->file_first)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the places of %" PRId64 " files", n_files);
+  for (int64_t f = 0; f <= n_files; f++)
+    source->file_first[f] = file_first[f] < count ? file_first[f] : count;
+  source->n_files = n_files;
+  source->count = count;
+  return VANE_OK;
+}
+
+vane_labels vane_source_upright_labels(int64_t height, int64_t width) {
+  return (vane_labels){
+      .present = 1.0f,
+      .magnitude = 1.0f,
+      .x = 0.5f * (float)(width - 1),
+      .y = 0.5f * (float)(height - 1),
+      .known = VANE_LABEL_PRESENT | VANE_LABEL_ANGLE | VANE_LABEL_MAGNITUDE | VANE_LABEL_POSITION,
+  };
+}
+
+void vane_source_spread_grey(uint8_t *pixels, int64_t n_pixels, int64_t channels) {
+  if (channels == 1)
+    return;
+  /* From the end, so that no value is overwritten before it was read. */
+  for (int64_t i = n_pixels - 1; i >= 0; i--) {
+    uint8_t value = pixels[i];
+    for (int64_t c = 0; c < channels; c++)
+      pixels[i * channels + c] = value;
+  }
+}
