@@ -12,6 +12,7 @@
 #ifndef VANE_DEVICE_CPU_CPU_H
 #define VANE_DEVICE_CPU_CPU_H
 
+#include "device/cpu/cpu_planes.h"
 #include "device/cpu/onednn.h"
 #include "device/device.h"
 
@@ -36,6 +37,8 @@ enum { CPU_PLAIN, /* [N, C, H, W] */ CPU_BLOCKED /* [N, C/b, H, W, b] */ };
 int32_t vane_cpu_layout(const cpu_device *device, int64_t c);
 /* Channels as stored: C rounded up to whole blocks where the layout is blocked. */
 int64_t vane_cpu_stored_channels(const cpu_device *device, int64_t c);
+
+cpu_planes vane_cpu_planes(const cpu_device *device, const vane_tensor *tensor);
 
 /* Each names the file that holds the sub-table: cpu_memory.c, cpu_conv.c, ... */
 void vane_cpu_fill_memory(vane_memory_ops *ops);

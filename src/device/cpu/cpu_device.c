@@ -1,0 +1,84 @@
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "device/cpu/cpu.h"
+#include "device/ref/ref.h"
+
+/* Images have one to three channels; blocks of 16 would be mostly padding. oneDNN's first-layer
+ * kernels read up to three plain channels. */
+enum { MAX_PLAIN_CHANNELS = 3 };
+
+int32_t vane_cpu_layout(const cpu_device *device, int64_t c) {
+  (void)device;
+  return c <= MAX_PLAIN_CHANNELS ? CPU_PLAIN : CPU_BLOCKED;
+}
+
+int64_t vane_cpu_stored_channels(const cpu_device *device, int64_t c) {
+  if (vane_cpu_layout(device, c) == CPU_PLAIN)
+    return c;
+  return (c + device->block - 1) / device->block * device->block;
+}
+
+cpu_planes vane_cpu_planes(const cpu_device *device, const vane_tensor *tensor) {
+  int64_t lanes = tensor->layout == CPU_PLAIN ? 1 : device->block;
+  int64_t stored = vane_cpu_stored_channels(device, tensor->c);
+  return (cpu_planes){.n_images = tensor->n,
+                      .n_blocks = stored / lanes,
+                      .n_pixels = tensor->h * tensor->w,
+                      .lanes = lanes,
+                      .n_channels = tensor->c,
+                      .count = tensor->n * stored * tensor->h * tensor->w};
+}
+
+static void cpu_close(vane_device *base) {
+  cpu_device *device = (cpu_device *)base;
+  vane_cpu_onednn_close(&device->onednn);
+  free(device->partials);
+  free(device);
+}
+
+static vane_status cpu_open(const vane_device_options *options, cpu_device *device) {
+  device->n_threads = options->threads > 0 ? (int)options->threads : omp_get_num_procs();
+  device->convolution = options->convolution;
+  device->block = vane_cpu_onednn_avx512() ? 16 : 8;
+  device->partials =
+      calloc((size_t)device->n_threads, CPU_PARTIALS_PER_THREAD * sizeof *device->partials);
+  if (device->partials == NULL)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the CPU device of %d threads",
+                     device->n_threads);
+  VANE_TRY(vane_cpu_onednn_open(&device->onednn, device->n_threads));
+  const dnnl_version_t *version = dnnl_version();
+  snprintf(device->base.description, sizeof device->base.description,
+           "oneDNN %d.%d.%d, %s, %d thread%s", version->major, version->minor, version->patch,
+           device->block == 16 ? "AVX-512" : "without AVX-512", device->n_threads,
+           device->n_threads == 1 ? "" : "s");
+  return VANE_OK;
+}
+
+vane_status vane_cpu_open(const vane_device_options *options, vane_device **opened) {
+  cpu_device *device = calloc(1, sizeof *device);
+  *opened = NULL;
+  if (device == NULL)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the CPU device");
+  device->base.name = "cpu";
+  device->base.real_bytes = sizeof(float);
+  device->base.close = cpu_close;
+  vane_cpu_fill_memory(&device->base.memory);
+  vane_cpu_fill_conv(&device->base.conv);
+  vane_cpu_fill_norm(&device->base.norm);
+  vane_cpu_fill_pool(&device->base.pool);
+  vane_cpu_fill_dense(&device->base.dense);
+  vane_cpu_fill_elementwise(&device->base.elementwise);
+  vane_ref_fill_loss_float(&device->base.loss);
+  vane_cpu_fill_reduce(&device->base.reduce);
+  vane_cpu_fill_optim(&device->base.optim);
+  vane_status status = cpu_open(options, device);
+  if (status != VANE_OK) {
+    cpu_close(&device->base);
+    return status;
+  }
+  *opened = &device->base;
+  return VANE_OK;
+}

@@ -1,0 +1,68 @@
+/* One value at a time. Padding channels need no care: zeros go in and zeros come out. */
+#include "device/cpu/cpu.h"
+#include "device/ref/ref.h"
+
+static vane_status cpu_input(vane_device *base, const uint8_t *bytes, const void *mean,
+                             const void *inv_std, const vane_tensor *x) {
+  const cpu_device *device = (const cpu_device *)base;
+  const cpu_planes planes = vane_cpu_planes(device, x);
+  const float *means = mean, *scales = inv_std;
+  int64_t n_channels = planes.n_channels, stored = planes.n_blocks * planes.lanes;
+  float *out = x->data;
+#pragma omp parallel for num_threads(device->n_threads) schedule(static) collapse(2)
+  for (int64_t image = 0; image < planes.n_images; image++)
+    for (int64_t channel = 0; channel < stored; channel++) {
+      bool real = channel < n_channels;
+      const uint8_t *from = bytes + image * planes.n_pixels * n_channels + (real ? channel : 0);
+      float scale = real ? scales[channel] / 255.0F : 0.0F;
+      float shift = real ? -means[channel] * scales[channel] : 0.0F;
+      float *to = out + vane_cpu_index(&planes, image, 0, channel);
+      for (int64_t pixel = 0; pixel < planes.n_pixels; pixel++)
+        to[pixel * planes.lanes] = (float)from[pixel * n_channels] * scale + shift;
+    }
+  return VANE_OK;
+}
+
+static vane_status cpu_relu(vane_device *base, const vane_tensor *x, const vane_tensor *y) {
+  const cpu_device *device = (const cpu_device *)base;
+  int64_t count = vane_cpu_planes(device, x).count;
+  const float *in = x->data;
+  float *out = y->data;
+#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count; i++)
+    out[i] = in[i] < 0.0F ? 0.0F : in[i]; /* a NaN stays one */
+  return VANE_OK;
+}
+
+static vane_status cpu_merge(vane_device *base, const vane_tensor *dz, const vane_tensor *y,
+                             const vane_tensor *a, const vane_tensor *b) {
+  const cpu_device *device = (const cpu_device *)base;
+  int64_t count = vane_cpu_planes(device, dz).count;
+  const float *first = a->data, *second = b != NULL ? b->data : NULL;
+  const float *kept = y != NULL ? y->data : NULL;
+  float *out = dz->data;
+#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count; i++) {
+    float sum = second != NULL ? first[i] + second[i] : first[i];
+    out[i] = kept == NULL || kept[i] > 0.0F ? sum : 0.0F;
+  }
+  return VANE_OK;
+}
+
+static vane_status cpu_accumulate(vane_device *base, void *to, const void *from, int64_t count) {
+  const cpu_device *device = (const cpu_device *)base;
+  float *sum = to;
+  const float *more = from;
+#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count; i++)
+    sum[i] += more[i];
+  return VANE_OK;
+}
+
+void vane_cpu_fill_elementwise(vane_elementwise_ops *ops) {
+  vane_ref_fill_elementwise_float(ops); /* follow stays: a few numbers in plain order */
+  ops->input = cpu_input;
+  ops->relu = cpu_relu;
+  ops->merge = cpu_merge;
+  ops->accumulate = cpu_accumulate;
+}
