@@ -1,0 +1,76 @@
+#include "train/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void vane_report_add(vane_report *report, double value, const char *format, ...) {
+  if (report->n == VANE_REPORT_MAX_METRICS)
+    return;
+  char *tag = report->tags[report->n];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(tag, sizeof report->tags[0], format, arguments);
+  va_end(arguments);
+  report->metrics[report->n++] = (vane_metric){.tag = tag, .value = value};
+}
+
+static void add_clips(vane_report *report, const vane_trainer *trainer, const vane_step_sum *sum) {
+  const vane_config *config = &trainer->config;
+  if (config->grad_clip_per_loss > 0)
+    for (int k = 0; k < VANE_N_LOSSES; k++)
+      if (vane_slots_active(config, k))
+        vane_report_add(report, sum->clipped_loss[k] / sum->steps, "clipped/%s",
+                        vane_loss_names[k]);
+  if (config->grad_clip_global > 0)
+    vane_report_add(report, sum->clipped_global / sum->steps, "clipped/global");
+  if (config->grad_clip_average_norm > 0)
+    vane_report_add(report, sum->clipped_average / sum->steps, "clipped/average_norm");
+}
+
+/* Cosines between the losses that take part; the regularisation has them in parameter space only.
+ */
+static void add_cosines(vane_report *report, const vane_trainer *trainer,
+                        const vane_step_sum *sum) {
+  bool regularization = trainer->config.grad_space == VANE_SPACE_PARAMETERS;
+  for (int i = 0; i < VANE_N_LOSSES; i++)
+    for (int j = i + 1; j < (regularization ? VANE_N_LOSSES : VANE_N_HEADS); j++)
+      if (vane_slots_active(&trainer->config, i) && vane_slots_active(&trainer->config, j))
+        vane_report_add(report, sum->cosine[i][j] / sum->steps, "cosine/%s_%s", vane_loss_names[i],
+                        vane_loss_names[j]);
+}
+
+void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
+                            const vane_step_record *record) {
+  const vane_step_sum *sum = &record->sum;
+  vane_report_add(report, record->in.lr, "lr");
+  for (int k = 0; k < VANE_N_LOSSES; k++)
+    vane_report_add(report, sum->loss[k] / sum->steps, "loss/%s", vane_loss_names[k]);
+  for (int k = 0; k < VANE_N_LOSSES; k++)
+    vane_report_add(report, sum->norm[k] / sum->steps, "norm/%s", vane_loss_names[k]);
+  add_cosines(report, trainer, sum);
+  vane_report_add(report, sum->gradient_norm / sum->steps, "gradient_norm");
+  add_clips(report, trainer, sum);
+  if (trainer->config.grad_weighting == VANE_WEIGHTING_UNCERTAINTY)
+    for (int k = 0; k < VANE_N_HEADS; k++)
+      vane_report_add(report, record->weight[k], "weight/%s", vane_loss_names[k]);
+  vane_report_add(report, sum->skipped, "skipped");
+}
+
+void vane_report_add_scores(vane_report *report, const vane_scores *scores) {
+  for (int k = 0; k < VANE_N_LOSSES; k++)
+    vane_report_add(report, scores->loss[k], "eval/loss/%s", vane_loss_names[k]);
+  vane_report_add(report, scores->total, "eval/loss/total");
+  vane_report_add(report, scores->auroc, "eval/presence/auroc");
+  vane_report_add(report, scores->average_precision, "eval/presence/average_precision");
+  vane_report_add(report, scores->accuracy, "eval/presence/accuracy");
+  vane_report_add(report, scores->ece, "eval/presence/ece");
+  vane_report_add(report, scores->mae_deg, "eval/angle/mae_deg");
+  vane_report_add(report, scores->median_deg, "eval/angle/median_deg");
+  vane_report_add(report, scores->rmse_deg, "eval/angle/rmse_deg");
+  vane_report_add(report, scores->acc5, "eval/angle/acc5");
+  vane_report_add(report, scores->acc10, "eval/angle/acc10");
+  vane_report_add(report, scores->acc30, "eval/angle/acc30");
+  vane_report_add(report, scores->flip, "eval/angle/flip");
+  vane_report_add(report, scores->mape, "eval/magnitude/mape");
+  vane_report_add(report, scores->mae_px, "eval/position/mae_px");
+}
