@@ -30,7 +30,7 @@ static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b) {
 
 void vane_nearest_init(vane_nearest *search, const char *word, vane_nearest_limit limit) {
   search->word = word;
-  search->distance = limit == VANE_NEAREST_ANY ? SIZE_MAX : (strlen(word) + 2) / 3 + 1;
+  search->distance = limit == VANE_NEAREST_ANY ? SIZE_MAX : (strlen(word) + 3) / 4 + 1;
   search->best = NULL;
   search->n_bytes = 0;
 }

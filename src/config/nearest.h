@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* How far off a word may be. A typo: one edit in three letters, at least one. */
+/* How far off a word may be. A typo: one edit in four letters, at least one. */
 typedef enum vane_nearest_limit { VANE_NEAREST_TYPO, VANE_NEAREST_ANY } vane_nearest_limit;
 
 /* Words are borrowed. `best` is not terminated; n_bytes 0 says that nothing was near enough. */

@@ -42,15 +42,16 @@ static vane_status read_group(reader *self, const yaml_node_t *name, const yaml_
 static vane_status read_key(reader *self, const yaml_node_t *name, const yaml_node_t *value,
                             const vane_key *key) {
   size_t *given_on = &self->given_on[key - vane_keys];
-  vane_status status = VANE_OK;
-  if (*given_on > 0)
-    status = vane_fail(VANE_ERR_CONFIG, "given twice, first on line %zu", *given_on);
-  else if (key->type == VANE_KEY_LAYERS)
-    return vane_layers_read(&self->place, self->document, value, self->config);
-  else
-    status = vane_value_store(self->document, value, key, self->config);
+  if (*given_on > 0) {
+    (void)vane_fail(VANE_ERR_CONFIG, "given twice, first on line %zu", *given_on);
+    return vane_place_add(&self->place, name, key->name);
+  }
   *given_on = name->start_mark.line + 1;
-  return status == VANE_OK ? VANE_OK : vane_place_add(&self->place, name, key->name);
+  if (key->type == VANE_KEY_LAYERS)
+    return vane_layers_read(&self->place, self->document, value, self->config);
+  if (vane_value_store(self->document, value, key, self->config) != VANE_OK)
+    return vane_place_add(&self->place, name, key->name);
+  return VANE_OK;
 }
 
 /* `path` is the whole dotted key. */
