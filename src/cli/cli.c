@@ -1,0 +1,65 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+int wrong_call(const char *command, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fprintf(stderr, "vane %s: ", command);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fprintf(stderr, "; vane %s --help says more\n", command);
+  return EXIT_WRONG_CALL;
+}
+
+int failure(void) {
+  const vane_error *error = vane_error_get();
+  fprintf(stderr, "vane: %s\n", error->message);
+  if (error->foreign[0])
+    fprintf(stderr, "      (%s, code %lld)\n", error->foreign, (long long)error->foreign_code);
+  bool call = error->status == VANE_ERR_CONFIG || error->status == VANE_ERR_ARGUMENT;
+  return call ? EXIT_WRONG_CALL : EXIT_FAILED;
+}
+
+static void write_to_stderr(void *user, vane_log_level level, const char *text) {
+  (void)user;
+  fprintf(stderr, "%s%s\n", level == VANE_LOG_WARNING ? "warning: " : "", text);
+}
+
+const vane_log stderr_log = {.write = write_to_stderr};
+
+bool settings_add(settings *settings, const char *assignment) {
+  int most = (int)(sizeof settings->assignments / sizeof *settings->assignments);
+  if (settings->n_assignments == most)
+    return false;
+  settings->assignments[settings->n_assignments++] = assignment;
+  return true;
+}
+
+bool settings_add_device(settings *settings, const char *name) {
+  static const char key[] = "device.kind=";
+  char *assignment = malloc(sizeof key + strlen(name));
+  if (!assignment)
+    return false;
+  strcpy(assignment, key);
+  strcat(assignment, name);
+  return settings_add(settings, assignment);
+}
+
+vane_status settings_apply(const settings *settings, vane_config *config) {
+  for (int i = 0; i < settings->n_assignments; i++)
+    VANE_TRY(vane_config_set(config, settings->assignments[i]));
+  return vane_config_check(config);
+}
+
+vane_status settings_read(const settings *settings, const char *path, vane_config *config) {
+  vane_config_init(config);
+  if (path)
+    VANE_TRY(vane_config_read(config, path));
+  return settings_apply(settings, config);
+}
