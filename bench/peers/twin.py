@@ -104,7 +104,7 @@ class Twin:
         """Norms and cosines of the losses' gradients, as metrics.jsonl has them."""
         gradients = self.gradients(losses, features, space)
         norms = {name: norm_of(gradient) for name, gradient in gradients.items()}
-        norms.setdefault("regularization", math.sqrt(2 * float(losses["regularization"])))
+        norms.setdefault("regularization", math.sqrt(2 * float(losses["regularization"].detach())))
         cosines = {}
         for i, a in enumerate(LOSSES):
             for b in LOSSES[i + 1 :]:
@@ -120,7 +120,7 @@ class Twin:
         settings, space = self.settings, self.settings.word("grad.space")
         self.network.train()
         losses, features = self.losses(x, targets)
-        record = {"loss": {name: float(loss) for name, loss in losses.items()}}
+        record = {"loss": {name: float(loss.detach()) for name, loss in losses.items()}}
         limit = settings.real("grad.clip.per_loss")
         norms = {}
         if measure or limit > 0:
