@@ -157,8 +157,9 @@ vane_status vane_folder_create(const char *path) {
   vane_status status = VANE_OK;
   /* Each prefix that ends at a slash, and at last the whole; a leading slash is no folder to make.
    */
-  for (size_t i = 1; status == VANE_OK && path[0] && path[i - 1]; i++) {
-    if (path[i] != '/' && path[i] != 0)
+  const size_t n = strlen(path);
+  for (size_t i = n > 0; status == VANE_OK && i <= n; i++) {
+    if (i < n && path[i] != '/')
       continue;
     part[i] = 0;
     if (mkdir(part, 0777) != 0 && !vane_folder_exists(part))
