@@ -33,7 +33,7 @@ static void write_to_stderr(void *user, vane_log_level level, const char *text) 
 
 const vane_log stderr_log = {.write = write_to_stderr};
 
-bool settings_add(settings *settings, const char *assignment) {
+bool settings_add(vane_settings *settings, const char *assignment) {
   int most = (int)(sizeof settings->assignments / sizeof *settings->assignments);
   if (settings->n_assignments == most)
     return false;
@@ -41,7 +41,7 @@ bool settings_add(settings *settings, const char *assignment) {
   return true;
 }
 
-bool settings_add_device(settings *settings, const char *name) {
+bool settings_add_device(vane_settings *settings, const char *name) {
   static const char key[] = "device.kind=";
   char *assignment = malloc(sizeof key + strlen(name));
   if (!assignment)
@@ -51,13 +51,13 @@ bool settings_add_device(settings *settings, const char *name) {
   return settings_add(settings, assignment);
 }
 
-vane_status settings_apply(const settings *settings, vane_config *config) {
+vane_status settings_apply(const vane_settings *settings, vane_config *config) {
   for (int i = 0; i < settings->n_assignments; i++)
     VANE_TRY(vane_config_set(config, settings->assignments[i]));
   return vane_config_check(config);
 }
 
-vane_status settings_read(const settings *settings, const char *path, vane_config *config) {
+vane_status settings_read(const vane_settings *settings, const char *path, vane_config *config) {
   vane_config_init(config);
   if (path)
     VANE_TRY(vane_config_read(config, path));

@@ -30,24 +30,24 @@ int failure(void);
 extern const vane_log stderr_log;
 
 /* Options that several commands take: collected while options are read, applied in order. */
-typedef struct settings {
+typedef struct vane_settings {
   const char *assignments[256]; /* --set KEY=VALUE, and --device as device.kind=... */
   int n_assignments;
-} settings;
+} vane_settings;
 
 /* Remembers one assignment; false when there are too many. */
-bool settings_add(settings *settings, const char *assignment);
+bool settings_add(vane_settings *settings, const char *assignment);
 
 /* "device.kind=NAME", owned by the settings for the process's life. */
-bool settings_add_device(settings *settings, const char *name);
+bool settings_add_device(vane_settings *settings, const char *name);
 
 /* Defaults, then the file, then the assignments, then vane_config_check. `path` NULL: no file. */
 VANE_CHECKED
-vane_status settings_read(const settings *settings, const char *path, vane_config *config);
+vane_status settings_read(const vane_settings *settings, const char *path, vane_config *config);
 
 /* Applies the assignments to a configuration that is there already. */
 VANE_CHECKED
-vane_status settings_apply(const settings *settings, vane_config *config);
+vane_status settings_apply(const vane_settings *settings, vane_config *config);
 
 /* The evaluation, for people or as the contract's JSON object on one line. */
 void print_scores(const vane_scores *scores, int64_t step);
