@@ -36,10 +36,10 @@ static void request_stop(int signal_number) {
   stop = 1;
 }
 
-typedef struct call {
+typedef struct train_call {
   const char *config_path, *out, *resume;
   vane_settings settings;
-} call;
+} train_call;
 
 /* --- telling people --- */
 
@@ -112,7 +112,7 @@ static void default_folder(const char *config_path, char *folder, size_t n_bytes
   snprintf(folder, n_bytes, "runs/%.*s-%s", length, name, stamp);
 }
 
-static vane_status start(const call *call, vane_trainer **trainer, vane_run **run,
+static vane_status start(const train_call *call, vane_trainer **trainer, vane_run **run,
                          vane_best *best) {
   vane_config config;
   char folder[1024];
@@ -153,7 +153,7 @@ static vane_status choices_for(const vane_checkpoint *checkpoint, const vane_con
   return VANE_OK;
 }
 
-static vane_status go_on(const call *call, vane_trainer **trainer, vane_run **run,
+static vane_status go_on(const train_call *call, vane_trainer **trainer, vane_run **run,
                          vane_best *best) {
   char path[1200];
   vane_checkpoint *checkpoint = NULL;
@@ -196,7 +196,7 @@ static vane_status train(vane_trainer *trainer, vane_run *run, vane_best best) {
 /* --- the call --- */
 
 /* False where the command is done already, with its exit status in `exit_status`. */
-static bool read_call(int argc, char **argv, call *call, int *exit_status) {
+static bool read_call(int argc, char **argv, train_call *call, int *exit_status) {
   static const struct option options[] = {{"set", required_argument, NULL, 's'},
                                           {"out", required_argument, NULL, 'o'},
                                           {"resume", required_argument, NULL, 'r'},
@@ -248,7 +248,7 @@ static bool read_call(int argc, char **argv, call *call, int *exit_status) {
 }
 
 int command_train(int argc, char **argv) {
-  call call = {0};
+  train_call call = {0};
   int exit_status;
   if (!read_call(argc, argv, &call, &exit_status))
     return exit_status;
