@@ -42,7 +42,10 @@ class Records(torch.utils.data.Dataset):
             data = os.pread(self.descriptors[f], end - begin, begin)
             row = parse_example(data, 0, len(data))
             images[i] = np.asarray(Image.open(io.BytesIO(row["image"][0])))
-            labels[i] = row["present"][0], row["angle"][0], row["magnitude"][0], *row["position"]
+            if row["present"][0]:
+                labels[i] = 1, row["angle"][0], row["magnitude"][0], *row["position"]
+            else:
+                labels[i] = 0
         return torch.from_numpy(images), torch.from_numpy(labels)
 
 

@@ -16,7 +16,7 @@ from timing import images_per_s, report
 
 FEATURES = {
     "image": tf.io.FixedLenFeature([], tf.string),
-    "present": tf.io.FixedLenFeature([1], tf.float32, [1.0]),
+    "present": tf.io.FixedLenFeature([1], tf.int64, [1]),
     "angle": tf.io.FixedLenFeature([1], tf.float32, [0.0]),
     "magnitude": tf.io.FixedLenFeature([1], tf.float32, [0.0]),
     "position": tf.io.FixedLenFeature([2], tf.float32, [0.0, 0.0]),

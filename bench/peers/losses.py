@@ -25,7 +25,7 @@ class Targets:
             "magnitude": self.magnitude(settings, magnitude)[:, None],
             "position": self.position(settings, position),
         }
-        self.mask = {"presence": known["presence"]}
+        self.mask = {"presence": torch.ones_like(there)}
         for head in HEADS[1:]:
             self.mask[head] = known[head] & there
 

@@ -34,8 +34,8 @@ def angle_figures(error_deg):
         "mae_deg": float(error_deg.mean()),
         "median_deg": float(np.median(error_deg)),
         "rmse_deg": float(np.sqrt((error_deg**2).mean())),
-        "acc5": float((error_deg <= 5).mean()),
-        "acc10": float((error_deg <= 10).mean()),
-        "acc30": float((error_deg <= 30).mean()),
+        "acc5": float((error_deg < 5).mean()),
+        "acc10": float((error_deg < 10).mean()),
+        "acc30": float((error_deg < 30).mean()),
         "flip": float((error_deg > 150).mean()),
     }

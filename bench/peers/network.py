@@ -119,18 +119,27 @@ class Network(nn.Module):
         """What is regularised and decays: no biases, no norm parameters."""
         return [parameter for parameter in self.parameters() if parameter.dim() > 1]
 
+    def rectified(self):
+        """The layers that a ReLU follows directly."""
+        layers = [layer.conv for layer in self.trunk if isinstance(layer, Conv) and layer.relu]
+        layers += [layer.conv1 for layer in self.trunk if isinstance(layer, Block)]
+        return layers + [layer for head in self.heads.values() for layer in head[:-1]]
+
+    @torch.no_grad()
     def initialise(self, kind, seed):
-        """He or Xavier draws of its own; biases 0."""
+        """Draws of its own: He, with the factor 2 where a ReLU follows, or Xavier; biases 0."""
         generator = torch.Generator().manual_seed(seed)
+        rectified = {id(layer) for layer in self.rectified()}
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 weight = module.weight
                 area = weight[0, 0].numel()
-                fans = weight.shape[1] * area + (weight.shape[0] * area if kind == "xavier" else 0)
-                with torch.no_grad():
-                    weight.copy_(torch.randn(weight.shape, generator=generator) * math.sqrt(2 / fans))
-                    if module.bias is not None:
-                        module.bias.zero_()
+                fan_in, fan_out = weight.shape[1] * area, weight.shape[0] * area
+                he = (2 if id(module) in rectified else 1) / fan_in
+                variance = he if kind == "he" else 2 / (fan_in + fan_out)
+                weight.copy_(torch.randn(weight.shape, generator=generator) * math.sqrt(variance))
+                if module.bias is not None:
+                    module.bias.zero_()
 
     def load(self, checkpoint):
         """Weights and running statistics of a vane checkpoint; every tensor must be there, and no

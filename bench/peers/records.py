@@ -6,6 +6,7 @@ other code. Checksums are left to `vane data check`; pure Python takes a second 
 
 import glob
 import io
+import math
 import os
 import struct
 
@@ -15,10 +16,7 @@ from PIL import Image
 
 def record_files(path):
     """The files of a folder, a pattern or a path, in the order of their names."""
-    if os.path.isdir(path):
-        files = glob.glob(os.path.join(path, "*.tfrecord"))
-    else:
-        files = glob.glob(path)
+    files = glob.glob(os.path.join(path, "*") if os.path.isdir(path) else path)
     if not files:
         raise FileNotFoundError(f"no record files at {path}")
     return sorted(files)
@@ -146,9 +144,7 @@ class Examples:
         self.present, self.angle, self.magnitude = table[:, 0], table[:, 1], table[:, 2]
         self.position = table[:, 3:5]
         flags = np.array(known, bool)
-        self.known = {
-            label: flags[:, i] for i, label in enumerate(("present", "angle", "magnitude", "position"))
-        }
+        self.known = {label: flags[:, i] for i, label in enumerate(("angle", "magnitude", "position"))}
 
     def __len__(self):
         return len(self.pixels)
@@ -159,13 +155,13 @@ class Examples:
         present, angle, magnitude, position = get("present"), get("angle"), get("magnitude"), get("position")
         sin_cos = get("sin_cos")
         if angle:
-            radians = np.deg2rad(angle[0]) if self.degrees else angle[0]
+            radians = math.radians(math.remainder(angle[0], 360)) if self.degrees else angle[0]
         else:
-            radians = np.arctan2(sin_cos[0], sin_cos[1]) if sin_cos else 0.0
+            radians = math.atan2(sin_cos[0], sin_cos[1]) if sin_cos else 0.0
         row = (
-            1.0 if not present else float(present[0] > 0.5),
+            present[0] if present else 1.0,  # not mentioned: there
             radians,
             magnitude[0] if magnitude else 0.0,
-            *(position[:2] if position else (0.0, 0.0)),
+            *(position or (0.0, 0.0)),
         )
-        return image, row, (bool(present), bool(angle or sin_cos), bool(magnitude), bool(position))
+        return image, row, (bool(angle or sin_cos), bool(magnitude), bool(position))

@@ -73,8 +73,7 @@ class Twin:
         bytes_ = torch.from_numpy(examples.pixels[index]).to(self.dtype)
         x = ((bytes_ / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
         pick = lambda array: torch.from_numpy(array[index])
-        known = {"presence": pick(examples.known["present"])}
-        known.update({head: pick(examples.known[head]) for head in HEADS[1:]})
+        known = {head: pick(examples.known[head]) for head in HEADS[1:]}
         targets = Targets(self.settings, pick(examples.present), pick(examples.angle),
                           pick(examples.magnitude), pick(examples.position), known)
         return x, targets.to(self.dtype)
@@ -184,9 +183,8 @@ class Twin:
         losses = {head: float(samples[head].sum()) / max(int(mask[head].sum()), 1) for head in HEADS}
         losses["regularization"] = float(regularization(self.network).detach())
 
-        here = mask["presence"].numpy()
-        probability = torch.sigmoid(outputs["presence"][:, 0]).numpy()[here].astype(np.float64)
-        truth = values["presence"][:, 0].numpy()[here] > 0.5
+        probability = torch.sigmoid(outputs["presence"][:, 0].double()).numpy()
+        truth = values["presence"][:, 0].numpy() > 0.5
 
         turn = 360 / settings.real("model.heads.angle.period")
         off = (decode_phase(settings, outputs["angle"]) - values["angle"]).double()[mask["angle"]]
@@ -199,7 +197,7 @@ class Twin:
             "loss": losses,
             "presence": {
                 "auroc": auroc(probability, truth),
-                "accuracy": float(((probability >= 0.5) == truth).mean()),
+                "accuracy": float(((probability > 0.5) == truth).mean()),
                 "ece": calibration_error(probability, truth),
             },
             "angle": angle_figures(error_deg),

@@ -9,7 +9,9 @@ Each file holds N examples (default 20) that a trainer may meet:
     raw-int64.tfrecord    raw images; int64 labels; the angle in degrees
     png-sin-cos.tfrecord  PNG images; float labels; sine and cosine in place of the angle
     raw-masked.tfrecord   raw images; some labels missing: the angle of every third example, the
-                          position of every third beginning with the second, no magnitude at all
+                          position of every third beginning with the second, no magnitude at all,
+                          and `present` missing where a third example has its object, for a
+                          missing one means that it is there
 
 and truth.npz says what a reader should find: pixels [4 N, H, W, C] in the order above, present,
 angle (degrees), magnitude, x, y [4 N], and known_angle, known_magnitude, known_position, false where
@@ -81,6 +83,8 @@ def example_of(kind, i, row):
             del features["angle"]
         if i % 3 == 1:
             del features["position"]
+        if i % 3 == 2 and row["present"]:
+            del features["present"]
     known = {
         "known_angle": "angle" in features or "sin_cos" in features,
         "known_magnitude": "magnitude" in features,
