@@ -1,0 +1,84 @@
+/* Conformance of the memory table, and of opening a device. */
+#include <string.h>
+
+#include "ops/side.h"
+
+static void check_create(check *c) {
+  vane_device *device = c->subject;
+  for (size_t bytes = 0; bytes <= 1000; bytes += 333) {
+    unsigned char host[1000], pattern[1000];
+    void *memory = NULL;
+    check_ok(device->memory.create(device, bytes, &memory));
+    assert_non_null(memory);
+    assert_int_equal((uintptr_t)memory % 256, 0);
+    memset(host, 1, sizeof host);
+    check_ok(device->memory.download(device, host, memory, bytes));
+    check_ok(device->memory.synchronize(device));
+    for (size_t i = 0; i < bytes; ++i)
+      assert_int_equal(host[i], 0);
+    memset(pattern, 7, sizeof pattern);
+    check_ok(device->memory.upload(device, memory, pattern, bytes));
+    check_ok(device->memory.clear(device, memory, bytes / 2));
+    check_ok(device->memory.download(device, host, memory, bytes));
+    check_ok(device->memory.synchronize(device));
+    for (size_t i = 0; i < bytes; ++i)
+      assert_int_equal(host[i], i < bytes / 2 ? 0 : 7);
+    device->memory.destroy(device, memory);
+  }
+  device->memory.destroy(device, NULL);
+}
+
+static void check_too_much(check *c) {
+  void *memory = NULL;
+  assert_int_equal(c->subject->memory.create(c->subject, SIZE_MAX - 10, &memory), VANE_ERR_MEMORY);
+  assert_null(memory);
+}
+
+static void check_reals(check *c) {
+  static const int64_t counts[] = {0, 1, 3, 16, 17, 1000};
+  for (int i = 0; i < 6; ++i) {
+    side s = side_begin(c->subject);
+    const double *values = check_normal(c, counts[i]);
+    double *back = check_array(c, counts[i]);
+    side_read(&s, side_put(&s, values, counts[i]), back, counts[i]);
+    check_equal(c, "put", "reals", back, values, counts[i]);
+    side_end(&s);
+  }
+}
+
+static void check_tensors(check *c) {
+  static const int64_t shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 3},  {1, 7, 2, 5}, {2, 4, 4, 16},
+                                      {3, 5, 3, 17}, {2, 2, 3, 20}, {1, 9, 9, 33}};
+  for (int i = 0; i < 7; ++i) {
+    const int64_t *d = shapes[i], count = d[0] * d[1] * d[2] * d[3];
+    side s = side_begin(c->subject);
+    const double *values = check_normal(c, count);
+    double *back = check_array(c, count);
+    vane_tensor tensor = side_put_tensor(&s, values, d[0], d[1], d[2], d[3]);
+    assert_int_equal(tensor.n * tensor.h * tensor.w * tensor.c, count);
+    side_read_tensor(&s, &tensor, back);
+    check_equal(c, "put_tensor", "activations", back, values, count);
+    side_end(&s);
+  }
+}
+
+static void check_open(check *c) {
+  assert_true(strlen(c->subject->name) > 0 && strlen(c->subject->description) > 0);
+  assert_int_equal(c->subject->real_bytes, sizeof(float));
+  vane_device *device = c->subject;
+  const vane_device_options cuda = {.kind = VANE_DEVICE_CUDA}, unknown = {.kind = -1};
+  assert_int_equal(vane_device_open(&cuda, &device), VANE_ERR_UNSUPPORTED);
+  assert_null(device);
+  assert_int_equal(vane_device_open(&unknown, &device), VANE_ERR_ARGUMENT);
+  const vane_device_options any = {.kind = VANE_DEVICE_AUTO};
+  check_ok(vane_device_open(&any, &device));
+  assert_string_equal(device->name, "cpu");
+  vane_device_close(device);
+  vane_device_close(NULL);
+}
+
+int main(void) {
+  const check_entry entries[] = {CHECK(check_create), CHECK(check_too_much), CHECK(check_reals),
+                                 CHECK(check_tensors), CHECK(check_open)};
+  return check_run("memory", entries, sizeof entries / sizeof entries[0]);
+}

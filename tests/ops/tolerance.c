@@ -1,0 +1,73 @@
+/* How far a float device may be from the oracle: the one table. An error is a difference divided by
+ * the largest expected value of the array, or by the scale that the check states. u = 2^-24 = 6e-8
+ * is half the distance of two floats near 1. Whoever widens a row writes down why. */
+#include "ops/check.h"
+
+#include <string.h>
+
+typedef struct tolerance {
+  const char *op;
+  double limit;
+  const char *reason;
+} tolerance;
+
+static const tolerance table[] = {
+    {"conv_forward", 2e-6,
+     "sums of up to 1,617 products in float: error grows as sqrt(n) u = 2.4e-6 "
+     "of a typical term, less of the largest sum"},
+    {"conv_backward_data", 2e-6, "as conv_forward"},
+    {"conv_backward_weights", 2e-6, "as conv_forward, over positions"},
+    {"conv_winograd", 3e-5,
+     "the transforms of F(4,3) amplify rounding by about 10 (Lavin and Gray "
+     "2016 report 1e-5 to 1e-4 for unit inputs)"},
+    {"norm_forward", 2e-6, "mean and variance in float, then four operations"},
+    {"norm_saved", 1e-6, "one mean, one root"},
+    {"norm_infer", 1e-6, "six operations"},
+    {"norm_backward", 4e-6, "two sums, differences of them; mean and 1/std rounded to float"},
+    {"norm_track", 2e-6, "1/a^2 doubles the error of a"},
+    {"pool_average", 5e-7, "a sum of at most 25 values, a division"},
+    {"pool_average_backward", 1e-6, "a sum of at most 25 shares"},
+    {"global", 1e-6, "a sum of at most 400 values, a division"},
+    {"dense_forward", 2e-6, "as conv_forward"},
+    {"dense_backward", 2e-6, "as conv_forward"},
+    {"input", 5e-7, "three operations on a value of 0..1, and mean close to it"},
+    {"merge", 1.2e-7, "one sum: one rounding"},
+    {"accumulate", 1.2e-7, "one sum: one rounding"},
+    {"follow", 3e-7, "two products and a sum, 1 - share rounded to float"},
+    {"presence", 1e-6, "exp and log1p in float"},
+    {"regression", 1e-6, "a difference, a square, a scale"},
+    {"angle", 2e-6, "sine and cosine of a float phase, exp; sums over the classes in float"},
+    {"clip_average", 1e-6, "a norm over the batch, a division"},
+    {"clip_average_backward", 2e-6, "a dot over the batch, a difference"},
+    {"regularization", 1e-6, "a sum of squares, all positive"},
+    {"gram", 1e-6, "dots, measured against the product of the norms; double or pairwise sums"},
+    {"coefficients", 1e-12, "record fields only, in double on every device"},
+    {"dlog_variance", 1e-6, "one value rounded to a float"},
+    {"combine", 3e-7, "four products summed; factors rounded to float"},
+    {"norm", 1e-6, "a sum of squares"},
+    {"decide", 1e-12, "record fields only, in double on every device"},
+    {"adam_moments", 3e-7, "m and v, against the sum of their terms: two products, one sum"},
+    {"adam_parameter", 2.4e-7, "against |old| + |update|: 2 ULP of a double reference"},
+};
+
+enum { n_rows = sizeof table / sizeof table[0] };
+_Static_assert(n_rows <= CHECK_MAX_OPS, "check.worst has a place for every row");
+
+int tolerance_row(const char *op) {
+  for (int i = 0; i < n_rows; ++i)
+    if (strcmp(table[i].op, op) == 0)
+      return i;
+  return -1;
+}
+
+const char *tolerance_name(int row) {
+  return table[row].op;
+}
+
+double tolerance_limit(int row) {
+  return table[row].limit;
+}
+
+int tolerance_n_rows(void) {
+  return n_rows;
+}
