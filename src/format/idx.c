@@ -12,9 +12,13 @@
 #define MAX_VALUES ((int64_t)1 << 32)
 #define PIECE      (1 << 26) /* bytes a read; gzread counts in unsigned int */
 
-static vane_status fail_to_read(gzFile file) {
-  int code;
+/* Reads up to `n_bytes`; `n` 0 at the end of the file. */
+static vane_status read_piece(gzFile file, void *bytes, unsigned n_bytes, int *n) {
+  *n = gzread(file, bytes, n_bytes);
+  int code; /* a gzip stream that is cut short gives no bytes and says why only here */
   const char *text = gzerror(file, &code);
+  if (*n > 0 || code == Z_OK)
+    return VANE_OK;
   if (code == Z_ERRNO)
     return vane_fail_foreign(VANE_ERR_IO, errno, strerror(errno), "cannot read it");
   if (code == Z_MEM_ERROR)
@@ -25,17 +29,11 @@ static vane_status fail_to_read(gzFile file) {
 static vane_status read_exactly(gzFile file, void *bytes, int64_t n_bytes, const char *what) {
   unsigned char *next = bytes;
   for (int64_t left = n_bytes; left > 0;) {
-    int n = gzread(file, next, left < PIECE ? (unsigned)left : PIECE);
-    if (n < 0)
-      return fail_to_read(file);
-    if (n == 0) {
-      int code;
-      gzerror(file, &code); /* a gzip stream cut short only says so here */
-      if (code != Z_OK)
-        return fail_to_read(file);
+    int n;
+    VANE_TRY(read_piece(file, next, left < PIECE ? (unsigned)left : PIECE, &n));
+    if (n == 0)
       return vane_fail(VANE_ERR_FORMAT, "the file ends in its %s, %" PRId64 " bytes too early",
                        what, left);
-    }
     next += n;
     left -= n;
   }
@@ -82,9 +80,8 @@ static vane_status read_file(gzFile file, vane_idx *idx) {
     return vane_fail(VANE_ERR_MEMORY, "no memory for its %" PRId64 " values", count);
   VANE_TRY(read_exactly(file, idx->values, count, "values"));
   unsigned char beyond;
-  int n = gzread(file, &beyond, 1); /* also the place where zlib checks the stream's CRC */
-  if (n < 0)
-    return fail_to_read(file);
+  int n;
+  VANE_TRY(read_piece(file, &beyond, 1, &n)); /* where zlib checks the stream's CRC, too */
   if (n > 0)
     return vane_fail(VANE_ERR_FORMAT, "bytes follow its %" PRId64 " values; it is damaged", count);
   return VANE_OK;
