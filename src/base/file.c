@@ -109,19 +109,24 @@ vane_status vane_atomic_file_write(vane_atomic_file *file, const void *bytes, si
   return VANE_OK;
 }
 
+vane_status vane_folder_flush(const char *path) {
+  vane_status status = VANE_OK;
+  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  /* EINVAL: a file system that cannot flush folders, and needs no telling. */
+  if (descriptor < 0 || (fsync(descriptor) != 0 && errno != EINVAL))
+    status = fail_to("flush it to the disk", path);
+  if (descriptor >= 0)
+    close(descriptor);
+  return status;
+}
+
 /* Makes the renamed entry itself durable. */
 static vane_status flush_folder_of(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
   if (!folder)
     return fail_for_memory(path);
-  vane_status status = VANE_OK;
-  int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  /* EINVAL: a file system that cannot flush folders, and needs no telling. */
-  if (descriptor < 0 || (fsync(descriptor) != 0 && errno != EINVAL))
-    status = fail_to("flush it to the disk", folder);
-  if (descriptor >= 0)
-    close(descriptor);
+  vane_status status = vane_folder_flush(folder);
   free(folder);
   return status;
 }

@@ -28,6 +28,11 @@ void vane_atomic_file_discard(vane_atomic_file *file);
 VANE_CHECKED
 vane_status vane_folder_create(const char *path);
 
+/* Makes entries of a folder that were made, renamed or removed durable; commit does it by itself.
+ */
+VANE_CHECKED
+vane_status vane_folder_flush(const char *path);
+
 bool vane_file_exists(const char *path);
 bool vane_folder_exists(const char *path);
 
