@@ -1,5 +1,6 @@
 /* Whether a step counts: the gradient's norm (N25), the global clip and what is not finite (N26),
  * and the interval's sums. */
+#include <float.h>
 #include <math.h>
 
 #include "device/ref/real.h"
@@ -20,14 +21,19 @@ static double gradient_norm(const vane_segment *segments, int64_t n_segments,
   return sqrt(squares);
 }
 
+/* Finite in fp32: what goes beyond would overflow in the second moment, which is fp32. */
+static bool is_sound(double value) {
+  return fabs(value) <= (double)FLT_MAX;
+}
+
 /* The first loss whose value is not finite, else the first whose gradient is not, else VANE_SHARED:
  * only their combination can be bad. */
 static int32_t culprit(const vane_step_record *record) {
   for (int32_t k = 0; k < VANE_N_LOSSES; ++k)
-    if (!isfinite(record->loss[k]))
+    if (!is_sound(record->loss[k]))
       return k;
   for (int32_t k = 0; k < VANE_N_LOSSES; ++k)
-    if (!isfinite(record->gram[k][k]))
+    if (!is_sound(record->gram[k][k]))
       return k;
   return VANE_SHARED;
 }
@@ -39,7 +45,7 @@ static void name_bad_samples(const real *samples, int64_t n, vane_step_record *r
     return;
   const real *own = samples + record->bad_loss * n;
   for (int64_t i = 0; i < n; ++i) {
-    if (isfinite((double)own[i]))
+    if (is_sound((double)own[i]))
       continue;
     if (record->n_bad_samples < room)
       record->bad_samples[record->n_bad_samples] = (int32_t)i;
@@ -71,7 +77,7 @@ void REF_NAME(vane_ref_settle)(const vane_decide_desc *desc, double norm, const 
   record->gradient_norm = norm;
   record->clip =
       desc->clip_global > 0.0 && norm > desc->clip_global ? desc->clip_global / norm : 1.0;
-  bool bad = !isfinite(norm) || culprit(record) != VANE_SHARED;
+  bool bad = !is_sound(norm * norm) || culprit(record) != VANE_SHARED;
   record->skip = bad || record->halted;
   if (!record->skip) {
     add_to_sums(record);
