@@ -2,27 +2,13 @@
 #ifndef TESTS_FLOW_SMALL_H
 #define TESTS_FLOW_SMALL_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above first. */
-#include <cmocka.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "scratch.h"
 
 #include "base/error.h"
 #include "data/loader.h"
 #include "train/step.h"
-
-#define ASSERT_OK(call)                                                                            \
-  do {                                                                                             \
-    if ((call) != VANE_OK)                                                                         \
-      fail_msg("%s: %s", #call, vane_error_get()->message);                                        \
-  } while (0)
 
 /* 20x20 grey scenes, a trunk with every kind of layer that has weights, batches of 12. */
 static const char *const small_config =
@@ -37,9 +23,9 @@ static const char *const small_config =
 /* The small configuration with `n` assignments (KEY=VALUE) on top. */
 static inline void small_configure(vane_config *config, const char *const *assignments, int n) {
   vane_config_init(config);
-  ASSERT_OK(vane_config_parse(config, "small", small_config, strlen(small_config)));
+  assert_ok(vane_config_parse(config, "small", small_config, strlen(small_config)));
   for (int i = 0; i < n; i++)
-    ASSERT_OK(vane_config_set(config, assignments[i]));
+    assert_ok(vane_config_set(config, assignments[i]));
 }
 
 /* A trainer with drawn weights. */
@@ -47,20 +33,20 @@ static inline vane_trainer *small_trainer(const char *const *assignments, int n)
   vane_config config;
   small_configure(&config, assignments, n);
   vane_trainer *trainer;
-  ASSERT_OK(vane_trainer_create(&config, NULL, &trainer));
-  ASSERT_OK(vane_network_draw(trainer->network));
+  assert_ok(vane_trainer_create(&config, NULL, &trainer));
+  assert_ok(vane_network_draw(trainer->network));
   return trainer;
 }
 
 /* `steps` steps on the configured data, from the trainer's own position on. */
 static inline void small_train(vane_trainer *trainer, int64_t steps) {
   vane_loader *loader;
-  ASSERT_OK(vane_loader_open(&trainer->config, false, trainer->config.train_batch, trainer->step,
+  assert_ok(vane_loader_open(&trainer->config, false, trainer->config.train_batch, trainer->step,
                              NULL, &loader));
   for (int64_t i = 0; i < steps; i++) {
     const vane_batch *batch;
-    ASSERT_OK(vane_loader_take(loader, &batch));
-    ASSERT_OK(vane_step_run(trainer, batch));
+    assert_ok(vane_loader_take(loader, &batch));
+    assert_ok(vane_step_run(trainer, batch));
     vane_loader_give_back(loader, batch);
   }
   vane_loader_close(loader);
@@ -73,7 +59,7 @@ static inline float *small_read(const vane_trainer *trainer, const void *block, 
   float *values = malloc((size_t)*count * sizeof *values), *at = values;
   assert_non_null(values);
   for (int64_t i = 0; i < parameters->n; i++) {
-    ASSERT_OK(vane_parameters_get(parameters, trainer->device, block, i, at));
+    assert_ok(vane_parameters_get(parameters, trainer->device, block, i, at));
     at += parameters->items[i].count;
   }
   return values;
@@ -94,8 +80,8 @@ static inline double small_distance(const float *a, const float *b, int64_t coun
 static inline vane_step_record small_record(const vane_trainer *trainer) {
   vane_step_record record;
   vane_device *device = trainer->device;
-  ASSERT_OK(device->memory.download(device, &record, trainer->record, sizeof record));
-  ASSERT_OK(device->memory.synchronize(device));
+  assert_ok(device->memory.download(device, &record, trainer->record, sizeof record));
+  assert_ok(device->memory.synchronize(device));
   return record;
 }
 

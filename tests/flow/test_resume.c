@@ -1,0 +1,90 @@
+/* A run that was stopped and resumed equals the uninterrupted one, bit for bit. */
+#include "flow/small.h"
+
+#include "base/file.h"
+#include "train/loop.h"
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
+
+/* Trains from wherever the run in `folder` stands to `steps`, in a trainer of its own. */
+static void train_until(const char *folder, const char *const *assignments, int n, int64_t steps,
+                        int threads) {
+  char checkpoint_path[512], last[64], loader_threads[64];
+  vane_config config;
+  vane_trainer *trainer;
+  vane_run *run;
+  vane_best best = {0};
+  small_configure(&config, assignments, n);
+  snprintf(last, sizeof last, "train.steps=%lld", (long long)steps);
+  snprintf(loader_threads, sizeof loader_threads, "data.threads=%d", threads);
+  assert_ok(vane_config_set(&config, last));
+  assert_ok(vane_config_set(&config, loader_threads));
+  if (vane_folder_exists(folder)) {
+    vane_checkpoint *checkpoint;
+    assert_ok(vane_run_find_checkpoint(folder, false, checkpoint_path, sizeof checkpoint_path));
+    assert_ok(vane_checkpoint_open(checkpoint_path, &checkpoint));
+    assert_ok(vane_trainer_create(&config, vane_checkpoint_choices(checkpoint, "cpu"), &trainer));
+    assert_ok(vane_checkpoint_restore(checkpoint, trainer));
+    assert_ok(vane_run_resume(folder, trainer->step, 99, &run));
+    best = vane_checkpoint_best(checkpoint);
+    vane_checkpoint_close(checkpoint);
+  } else {
+    assert_ok(vane_trainer_create(&config, NULL, &trainer));
+    assert_ok(vane_network_draw(trainer->network));
+    assert_ok(vane_run_create(folder, "seed: 1\n", 99, &run));
+  }
+  assert_ok(vane_train(trainer, run, best, NULL, NULL));
+  vane_run_close(run);
+  vane_trainer_destroy(trainer);
+}
+
+/* All tensors of two checkpoints have the same bytes; the metadata may name another train.steps. */
+static void assert_same_tensors(const char *path_a, const char *path_b) {
+  vane_safetensors_file *a, *b;
+  assert_ok(vane_safetensors_open(path_a, &a));
+  assert_ok(vane_safetensors_open(path_b, &b));
+  assert_int_equal(vane_safetensors_count(a), vane_safetensors_count(b));
+  assert_true(vane_safetensors_count(a) > 30);
+  for (int64_t i = 0; i < vane_safetensors_count(a); i++) {
+    const vane_safetensor *left = vane_safetensors_at(a, i);
+    const vane_safetensor *right = vane_safetensors_find(b, left->name);
+    assert_non_null(right);
+    assert_int_equal(left->bytes, right->bytes);
+    if (memcmp(left->data, right->data, left->bytes) != 0)
+      fail_msg("%s differs between %s and %s", left->name, path_a, path_b);
+  }
+  vane_safetensors_close(a);
+  vane_safetensors_close(b);
+}
+
+static void stopped_runs_end_in_the_same_bits(void **state) {
+  const scratch *area = *state;
+  static const char *const settings[][3] = {
+      {"model.norm=batch", "optim.amsgrad=true", "train.eval_every=3"},
+      {"grad.weighting=uncertainty", "grad.space=parameters", "train.accumulate=2"},
+      {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}"},
+  };
+  for (int i = 0; i < COUNT(settings); i++) {
+    char whole[512], parts[512], a[600], b[600];
+    snprintf(whole, sizeof whole, "%s/whole-%d", area->folder, i);
+    snprintf(parts, sizeof parts, "%s/parts-%d", area->folder, i);
+    train_until(whole, settings[i], 3, 8, 2);
+    /* Schedules look at train.steps, so a stop is a run that ends with a step of the whole one. */
+    train_until(parts, settings[i], 3, 8, 1);
+    snprintf(a, sizeof a, "%s/checkpoints/step-00000004.safetensors", parts);
+    snprintf(b, sizeof b, "%s/checkpoints/last.safetensors", parts);
+    assert_int_equal(remove(b), 0);
+    assert_int_equal(link(a, b), 0);
+    train_until(parts, settings[i], 3, 8, 2);
+    snprintf(a, sizeof a, "%s/checkpoints/step-00000008.safetensors", whole);
+    snprintf(b, sizeof b, "%s/checkpoints/step-00000008.safetensors", parts);
+    assert_same_tensors(a, b);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      scratch_test(stopped_runs_end_in_the_same_bits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
