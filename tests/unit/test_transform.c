@@ -104,7 +104,7 @@ static void a_mirror_changes_left_and_right(void **state) {
   assert_int_equal(output[20 * WIDTH + 24], 90);
   vane_labels labels = {1.0f, (float)(PI / 6), 1.0f, 50.0f, 20.0f, ALL_LABELS};
   vane_transform_labels(&mirror, &labels);
-  assert_float_equal(labels.angle, 5 * PI / 6, 1e-6);
+  assert_float_equal(labels.angle, (5 * PI / 6), 1e-6);
   assert_float_equal(labels.x, 24.0, 1e-5);
   assert_float_equal(labels.y, 20.0, 1e-5);
 }
