@@ -3,8 +3,12 @@
  *
  * Both epsilon modes are one formula. With r = sqrt(1 - b2^t), the corrected root is sqrt(v)/r, so
  * (N32) times r/r becomes (N33) with epsilon r in the place of epsilon; neither costs the loop a
- * multiplication. The moments move towards the gradient, m + (1 - b1)(g - m), which rounds less
- * than b1 m + (1 - b1) g: the error of g - m is scaled down by 1 - b1 before it arrives. */
+ * multiplication.
+ *
+ * The arithmetic is in floats, ordered so that few roundings reach the result (a fused multiply-add
+ * rounds once): m and v come within 2 ULP of their largest term. Doubles would make it half an ULP,
+ * and a step that fits into the cache two (moments) to three times (all) as long.
+ */
 #include <math.h>
 #include <omp.h>
 
@@ -14,6 +18,7 @@
 /* The same for all segments; computed in double, rounded once. */
 typedef struct adam_step {
   float rate1, rate2; /* 1 - b1, 1 - b2 */
+  float rest2;        /* what rounding took from 1 - b2: 0.001 as a float is 5e-8 of it off */
   float length;       /* lr r/(1 - b1^t) */
   float epsilon;      /* beside the uncorrected root */
 } adam_step;
@@ -32,9 +37,11 @@ typedef struct adam_block {
 
 static adam_step step_of(const vane_adam_desc *desc, const vane_step_input *in) {
   double root = sqrt(in->bias2);
+  double rate2 = 1 - desc->beta2;
   bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
   return (adam_step){.rate1 = (float)(1 - desc->beta1),
-                     .rate2 = (float)(1 - desc->beta2),
+                     .rate2 = (float)rate2,
+                     .rest2 = (float)(rate2 - (double)(float)rate2),
                      .length = (float)(in->lr * root / in->bias1),
                      .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root)};
 }
@@ -61,8 +68,9 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
 #pragma omp simd
   for (int64_t i = begin; i < end; i++) {
     float g = scale.gradient * gradient[i] + scale.weight * theta[i];
-    float m_new = m[i] + step.rate1 * (g - m[i]);
-    float v_new = v[i] + step.rate2 * (g * g - v[i]);
+    float m_new = (m[i] - step.rate1 * m[i]) + step.rate1 * g;
+    float growth = g * g - v[i];
+    float v_new = (v[i] + step.rest2 * growth) + step.rate2 * growth;
     m[i] = m_new;
     v[i] = v_new;
     float second = v_new;
