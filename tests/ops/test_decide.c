@@ -149,6 +149,18 @@ static void check_bad_gradients(check *c) {
   }
 }
 
+/* Finite, but its square would overflow in Adam's second moment (N26). */
+static void check_overflow(check *c) {
+  decide_case d = draw_case(c);
+  d.gradients[50] = 1e20;
+  vane_step_record got = run_decide(c->subject, &d);
+  assert_skipped(&got, VANE_SHARED);
+  d = draw_case(c);
+  d.record.gram[1][1] = 1e39;
+  got = run_decide(c->subject, &d);
+  assert_skipped(&got, 1);
+}
+
 /* More bad samples than the record has room for: all are counted, the first eight named. */
 static void check_many_samples(check *c) {
   decide_case d = draw_case(c);
@@ -209,9 +221,9 @@ static void check_skip_and_go_on(check *c) {
 
 int main(void) {
   const check_entry entries[] = {
-      CHECK(check_norm),           CHECK(check_sums),         CHECK(check_bad_losses),
-      CHECK(check_bad_gradients),  CHECK(check_many_samples), CHECK(check_halt),
-      CHECK(check_skip_and_go_on),
+      CHECK(check_norm),          CHECK(check_sums),           CHECK(check_bad_losses),
+      CHECK(check_bad_gradients), CHECK(check_many_samples),   CHECK(check_halt),
+      CHECK(check_overflow),      CHECK(check_skip_and_go_on),
   };
   return check_run("decide", entries, sizeof entries / sizeof entries[0]);
 }
