@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,4 +63,12 @@ vane_status settings_read(const vane_settings *settings, const char *path, vane_
   if (path)
     VANE_TRY(vane_config_read(config, path));
   return settings_apply(settings, config);
+}
+
+bool count_read(const char *text, int64_t *count) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  *count = value;
+  return errno == 0 && end != text && *end == 0 && value >= 1;
 }

@@ -49,6 +49,9 @@ vane_status settings_read(const vane_settings *settings, const char *path, vane_
 VANE_CHECKED
 vane_status settings_apply(const vane_settings *settings, vane_config *config);
 
+/* An option's whole number, at least 1; false for anything else. */
+bool count_read(const char *text, int64_t *count);
+
 /* The evaluation, for people or as the contract's JSON object on one line. */
 void print_scores(const vane_scores *scores, int64_t step);
 void print_scores_json(const vane_scores *scores, int64_t step);

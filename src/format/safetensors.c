@@ -368,3 +368,16 @@ const vane_safetensor *vane_safetensors_find(const vane_safetensors_file *file, 
 const char *vane_safetensors_text_of(const vane_safetensors_file *file, const char *key) {
   return json_string_value(json_object_get(json_object_get(file->header, METADATA_KEY), key));
 }
+
+int64_t vane_safetensors_n_texts(const vane_safetensors_file *file) {
+  return (int64_t)json_object_size(json_object_get(file->header, METADATA_KEY));
+}
+
+vane_safetensors_text vane_safetensors_text_at(const vane_safetensors_file *file, int64_t i) {
+  json_t *metadata = json_object_get(file->header, METADATA_KEY);
+  void *entry = json_object_iter(metadata);
+  while (i-- > 0)
+    entry = json_object_iter_next(metadata, entry);
+  return (vane_safetensors_text){.key = json_object_iter_key(entry),
+                                 .text = json_string_value(json_object_iter_value(entry))};
+}

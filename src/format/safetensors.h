@@ -49,4 +49,8 @@ const vane_safetensor *vane_safetensors_find(const vane_safetensors_file *file, 
 /* A metadata text; NULL where there is none. Borrowed. */
 const char *vane_safetensors_text_of(const vane_safetensors_file *file, const char *key);
 
+/* All metadata texts, in the order of the file. Borrowed. */
+int64_t vane_safetensors_n_texts(const vane_safetensors_file *file);
+vane_safetensors_text vane_safetensors_text_at(const vane_safetensors_file *file, int64_t i);
+
 #endif

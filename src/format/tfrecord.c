@@ -42,6 +42,14 @@ static void put_little_endian(unsigned char *bytes, int n, uint64_t value) {
     bytes[i] = (unsigned char)(value >> (8 * i));
 }
 
+static bool is_header(const unsigned char header[VANE_TFRECORD_HEADER_BYTES]) {
+  return get_little_endian(header + 8, 4) == vane_crc32c_masked(header, 8);
+}
+
+bool vane_tfrecord_detect(const void *bytes, size_t n_bytes) {
+  return n_bytes >= VANE_TFRECORD_HEADER_BYTES && is_header(bytes);
+}
+
 static vane_status pread_exactly(int descriptor, int64_t offset, void *bytes, size_t n_bytes) {
   unsigned char *next = bytes;
   while (n_bytes > 0) {
@@ -65,7 +73,7 @@ static vane_status pread_exactly(int descriptor, int64_t offset, void *bytes, si
 static vane_status read_header(int descriptor, int64_t offset, uint64_t *n_bytes) {
   unsigned char header[VANE_TFRECORD_HEADER_BYTES];
   VANE_TRY(pread_exactly(descriptor, offset, header, sizeof header));
-  if (get_little_endian(header + 8, 4) != vane_crc32c_masked(header, 8))
+  if (!is_header(header))
     return vane_fail(VANE_ERR_FORMAT,
                      "record at byte %" PRId64 ": the CRC of its length is wrong; the file is "
                      "damaged, or no TFRecord file",

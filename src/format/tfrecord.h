@@ -4,6 +4,7 @@
 #ifndef VANE_FORMAT_TFRECORD_H
 #define VANE_FORMAT_TFRECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/file.h"
@@ -14,6 +15,9 @@
 
 uint32_t vane_crc32c(const void *bytes, size_t n_bytes);
 uint32_t vane_crc32c_masked(const void *bytes, size_t n_bytes);
+
+/* True if the bytes begin like a TFRecord file: a length and its CRC. */
+bool vane_tfrecord_detect(const void *bytes, size_t n_bytes);
 
 /* Where one record's data lies in its file. */
 typedef struct vane_record_span {
