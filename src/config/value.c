@@ -1,6 +1,5 @@
 #include "config/value.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -102,9 +101,9 @@ vane_status vane_value_integer(const yaml_node_t *node, double min, double max, 
                                int64_t *value) {
   if (!is_plain(node) || !is_integer(scalar_text(node)))
     return fail_type(node, "an integer");
-  errno = 0;
+  /* Stops at the ends of long long, which lie outside every range. */
   long long number = strtoll(scalar_text(node), NULL, 10);
-  if (errno == ERANGE || (double)number < min || (double)number > max)
+  if ((double)number < min || (double)number > max)
     return fail_range(node, min, max, unit);
   *value = number;
   return VANE_OK;

@@ -91,7 +91,7 @@ vane_status vane_checkpoints_rotate(const char *folder, int64_t step, int64_t ke
   vane_status status = VANE_OK;
   for (size_t i = 0; i < list.n_paths && status == VANE_OK; i++) {
     int64_t its_step = step_of(vane_path_name(list.paths[i]));
-    bool old = its_step >= 0 && its_step <= step && count_steps(&list, its_step, step) > keep;
+    bool old = its_step >= 0 && count_steps(&list, its_step, step) > keep;
     if (old && unlink(list.paths[i]) != 0 && errno != ENOENT)
       status = fail_to("remove this old checkpoint", list.paths[i]);
   }

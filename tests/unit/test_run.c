@@ -1,6 +1,7 @@
 /* A run's folder: what is in it after every call, and after a kill between any two steps of one. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/random.h"
 #include "format/events.h"
 #include "format/tfrecord.h"
 #include "store/run.h"
@@ -103,7 +107,7 @@ static void save(vane_run *run, int64_t step, bool best) {
     fail_msg("%s", vane_error_get()->message);
 }
 
-static void assert_checkpoint(const scratch *made, const char *name, int64_t step) {
+static int64_t step_in(const scratch *made, const char *name) {
   char path[PATH_BYTES];
   snprintf(path, sizeof path, "checkpoints/%s.safetensors", name);
   vane_safetensors_file *file = NULL;
@@ -112,9 +116,13 @@ static void assert_checkpoint(const scratch *made, const char *name, int64_t ste
   assert_non_null(tensor);
   float value;
   memcpy(&value, tensor->data, sizeof value);
-  assert_int_equal((int64_t)value, step);
   assert_string_equal(vane_safetensors_text_of(file, "kind"), "test");
   vane_safetensors_close(file);
+  return (int64_t)value;
+}
+
+static void assert_checkpoint(const scratch *made, const char *name, int64_t step) {
+  assert_int_equal(step_in(made, name), step);
 }
 
 /* `names` in order, separated by spaces, without ".safetensors". */
@@ -185,7 +193,7 @@ static void metrics_become_one_nested_line(void **state) {
   vane_run *run = create(made, 3);
   const vane_metric metrics[] = {{"lr", 1e-3},          {"loss/angle", 0.1},
                                  {"loss/presence", 2},  {"norm/shared/angle", 0},
-                                 {"images_per_s", 1e9}, {"bad", INFINITY}};
+                                 {"images_per_s", 1e9}, {"bad", (double)INFINITY}};
   assert_int_equal(vane_run_log(run, 50, metrics, 6), VANE_OK);
   assert_int_equal(vane_run_log(run, 9007199254740993, metrics, 1), VANE_OK);
   assert_int_equal(vane_run_log(run, 60, NULL, 0), VANE_OK);
@@ -355,6 +363,7 @@ static void best_moves_to_a_written_checkpoint(void **state) {
   assert_checkpoint(made, "best", 2);
   assert_int_equal(vane_run_mark_best(run, 2), VANE_OK); /* a link to itself */
   assert_checkpoint(made, "best", 2);
+  assert_checkpoints(made, "best last step-00000001 step-00000002");
   assert_int_equal(vane_run_mark_best(run, 3), VANE_ERR_IO);
   assert_checkpoint(made, "best", 2);
   assert_checkpoints(made, "best last step-00000001 step-00000002");
@@ -432,6 +441,75 @@ static void a_failed_save_leaves_last_alone(void **state) {
   vane_run_close(run);
 }
 
+/* Logs and saves until it is killed. Says through the pipe that it has begun. */
+static void save_without_end(vane_run *run, int64_t step, int started) {
+  static const char byte = 0;
+  for (;; step++) {
+    log_one(run, step, 0);
+    save(run, step, true);
+    if (write(started, &byte, 1) != 1)
+      _exit(1);
+  }
+}
+
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void kill_while_saving(vane_run *run, int64_t step, uint64_t round) {
+  int started[2];
+  char byte;
+  assert_int_equal(pipe(started), 0);
+  int64_t begin_ns = now_ns();
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    save_without_end(run, step, started[1]);
+  assert_int_equal(read(started[0], &byte, 1), 1);
+  /* Up to twice as long as the first save took, so that any part of the next ones is hit. */
+  int64_t save_ns = now_ns() - begin_ns;
+  int64_t wait_ns = (int64_t)(2 * (double)save_ns * vane_random_uniform(1, 0, round, 0));
+  nanosleep(&(struct timespec){wait_ns / 1000000000, wait_ns % 1000000000}, NULL);
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  close(started[0]);
+  close(started[1]);
+}
+
+static void a_kill_at_any_moment_leaves_a_run_to_resume(void **state) {
+  const scratch *made = *state;
+  vane_run *run = create(made, 2);
+  save(run, 0, true);
+  for (uint64_t round = 0; round < 40; round++) {
+    int64_t before = step_in(made, "last");
+    kill_while_saving(run, before + 1, round);
+    vane_run_close(run);
+    int64_t last = step_in(made, "last");
+    assert_true(last > before);
+    /* Every save was a best one, and `best` is never behind what would be resumed. */
+    assert_in_range(step_in(made, "best"), last, last + 1);
+    assert_int_equal(vane_run_resume(made->folder, last, 2, &run), VANE_OK);
+  }
+  int64_t last = step_in(made, "last");
+  save(run, last + 1, true);
+  save(run, last + 2, true);
+  char names[PATH_BYTES];
+  snprintf(names, sizeof names, "best last step-%08lld step-%08lld", (long long)last + 1,
+           (long long)last + 2);
+  assert_checkpoints(made, names);
+  vane_run_close(run);
+  FILE *file = fopen(in_run(made, "metrics.jsonl"), "rb");
+  assert_non_null(file);
+  for (int64_t step = 1; step <= last; step++) {
+    json_t *line = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL);
+    assert_int_equal(json_integer_value(json_object_get(line, "step")), step);
+    json_decref(line);
+  }
+  fclose(file);
+}
+
 static void a_checkpoint_is_found_by_its_run_or_by_itself(void **state) {
   const scratch *made = *state;
   char found[PATH_BYTES], expected[PATH_BYTES];
@@ -475,6 +553,7 @@ int main(void) {
       RUN_TEST(a_leftover_link_does_no_harm),
       RUN_TEST(other_files_among_the_checkpoints_stay),
       RUN_TEST(a_failed_save_leaves_last_alone),
+      RUN_TEST(a_kill_at_any_moment_leaves_a_run_to_resume),
       RUN_TEST(a_checkpoint_is_found_by_its_run_or_by_itself),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
