@@ -316,6 +316,26 @@ static void damage_with_good_crcs_does_no_harm(void **state) {
   }
 }
 
+/* Checksums all right, but a row is missing: memory that was never written must not become pixels.
+ */
+static void a_stream_with_too_few_rows_is_refused(void **state) {
+  (void)state;
+  static sample file;
+  uint8_t pixels[12 * 12], decoded[12 * 12];
+  paint(pixels, 12, 12, 1);
+  file = (sample){.colour_type = PNG_COLOR_TYPE_GRAY, .depth = 8};
+  write_sample(&file, 11, 12, pixels, 12);
+  file.bytes[8 + 8 + 7] = 12; /* the header's height */
+  seal_chunk(file.bytes + 8);
+  /* Outside AddressSanitizer the decoder gets this block again: zeros, which look like a row. */
+  uint8_t *taken = malloc(12 * 12), *zeros = calloc(12 * 13 + 12, 1);
+  free(zeros);
+  assert_false(vane_png_decode_plain(file.bytes, file.n_bytes, 12, 12, 1, taken));
+  free(taken);
+  assert_fails(vane_png_decode(file.bytes, file.n_bytes, 12, 12, 1, decoded), VANE_ERR_FORMAT,
+               "Not enough image data");
+}
+
 static void huge_images_are_refused(void **state) {
   (void)state;
   static sample file;
@@ -376,6 +396,7 @@ int main(void) {
       cmocka_unit_test(what_is_no_png_is_told),
       cmocka_unit_test(cuts_and_flipped_bits_are_noticed),
       cmocka_unit_test(damage_with_good_crcs_does_no_harm),
+      cmocka_unit_test(a_stream_with_too_few_rows_is_refused),
       cmocka_unit_test(huge_images_are_refused),
       scratch_test(warnings_are_not_printed),
   };
