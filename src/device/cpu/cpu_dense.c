@@ -74,30 +74,40 @@ static vane_status cpu_dense_forward(vane_device *base, const vane_dense_plan *p
   return vane_cpu_primitive_run(&device->onednn, plan->y, buffers, device->workspace);
 }
 
-/* Masks dy by the ReLU (y NULL: none) and sums its columns, samples in order. */
+enum { STRIP = 16 }; /* columns: a cache line */
+
+/* Masks one strip of columns of dy by the ReLU (y NULL: none) and sums them, samples in order. */
+static void mask_and_sum_strip(const vane_dense_desc *desc, int64_t strip, float *dy,
+                               const float *y, float *dbias) {
+  int64_t begin = strip * STRIP;
+  int64_t width = desc->f_out - begin < STRIP ? desc->f_out - begin : STRIP;
+  double sum[STRIP] = {0};
+  for (int64_t sample = 0; sample < desc->n; sample++) {
+    float *row = dy + sample * desc->f_out + begin;
+    const float *kept = y != NULL ? y + sample * desc->f_out + begin : NULL;
+    for (int64_t i = 0; i < width; i++) {
+      if (kept != NULL)
+        row[i] = kept[i] > 0.0F ? row[i] : 0.0F;
+      sum[i] += (double)row[i];
+    }
+  }
+  for (int64_t i = 0; i < width; i++)
+    dbias[begin + i] = (float)sum[i];
+}
+
 static void mask_and_sum(const cpu_device *device, const vane_dense_desc *desc, float *dy,
                          const float *y, float *dbias) {
-  /* Below this many values a parallel region costs more than it saves. */
-  enum { SERIAL = 32768, COLUMNS = 16 };
-  int64_t n_strips = (desc->f_out + COLUMNS - 1) / COLUMNS;
-#pragma omp parallel for num_threads(device->n_threads)                                            \
-    schedule(static) if (desc->n * desc->f_out > SERIAL)
-  for (int64_t strip = 0; strip < n_strips; strip++) {
-    int64_t begin = strip * COLUMNS;
-    int64_t width = desc->f_out - begin < COLUMNS ? desc->f_out - begin : COLUMNS;
-    double sum[COLUMNS] = {0};
-    for (int64_t sample = 0; sample < desc->n; sample++) {
-      float *row = dy + sample * desc->f_out + begin;
-      const float *kept = y != NULL ? y + sample * desc->f_out + begin : NULL;
-      for (int64_t i = 0; i < width; i++) {
-        if (kept != NULL)
-          row[i] = kept[i] > 0.0F ? row[i] : 0.0F;
-        sum[i] += (double)row[i];
-      }
-    }
-    for (int64_t i = 0; i < width; i++)
-      dbias[begin + i] = (float)sum[i];
+  /* Below so many values (some ten microseconds) a parallel region costs more than it saves. */
+  const int64_t worth_threads = 32768;
+  int64_t n_strips = (desc->f_out + STRIP - 1) / STRIP;
+  if (desc->n * desc->f_out < worth_threads) {
+    for (int64_t strip = 0; strip < n_strips; strip++)
+      mask_and_sum_strip(desc, strip, dy, y, dbias);
+    return;
   }
+#pragma omp parallel for num_threads(device->n_threads) schedule(static)
+  for (int64_t strip = 0; strip < n_strips; strip++)
+    mask_and_sum_strip(desc, strip, dy, y, dbias);
 }
 
 static vane_status cpu_dense_backward(vane_device *base, const vane_dense_plan *plan_base,

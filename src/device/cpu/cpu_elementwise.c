@@ -34,18 +34,30 @@ static vane_status cpu_relu(vane_device *base, const vane_tensor *x, const vane_
   return VANE_OK;
 }
 
+/* `second` and `kept` are looked at once per call: the four loops are made by inlining. */
+CPU_INLINE void merge_loop(bool two, bool masked, const cpu_device *device, float *out,
+                           const float *kept, const float *first, const float *second,
+                           int64_t count) {
+#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count; i++) {
+    float sum = two ? first[i] + second[i] : first[i];
+    out[i] = !masked || kept[i] > 0.0F ? sum : 0.0F;
+  }
+}
+
 static vane_status cpu_merge(vane_device *base, const vane_tensor *dz, const vane_tensor *y,
                              const vane_tensor *a, const vane_tensor *b) {
   const cpu_device *device = (const cpu_device *)base;
   int64_t count = vane_cpu_planes(device, dz).count;
-  const float *first = a->data, *second = b != NULL ? b->data : NULL;
-  const float *kept = y != NULL ? y->data : NULL;
   float *out = dz->data;
-#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
-  for (int64_t i = 0; i < count; i++) {
-    float sum = second != NULL ? first[i] + second[i] : first[i];
-    out[i] = kept == NULL || kept[i] > 0.0F ? sum : 0.0F;
-  }
+  if (b != NULL && y != NULL)
+    merge_loop(true, true, device, out, y->data, a->data, b->data, count);
+  else if (b != NULL)
+    merge_loop(true, false, device, out, NULL, a->data, b->data, count);
+  else if (y != NULL)
+    merge_loop(false, true, device, out, y->data, a->data, NULL, count);
+  else
+    merge_loop(false, false, device, out, NULL, a->data, NULL, count);
   return VANE_OK;
 }
 

@@ -49,23 +49,26 @@ static void cpu_norm_destroy(vane_device *base, vane_norm_plan *plan) {
 
 /* ---- Forward ---- */
 
-/* Mean of a plane and the sum of squares about it, per lane; the second sweep finds the plane in
- * the cache. */
+/* Mean of a plane and the sum of squares about it, per lane. The first sweep sums distances from
+ * the first pixel, so that a large mean costs no digits; the second finds the plane in the cache.
+ */
 CPU_INLINE void plane_moments(int64_t lanes, const float *x, int64_t n_pixels, double *mean,
                               double *squares) {
   float centre[CPU_MAX_LANES];
   double sum[CPU_MAX_LANES] = {0};
+  for (int64_t lane = 0; lane < lanes; lane++)
+    centre[lane] = x[lane];
   for (int64_t begin = 0; begin < n_pixels; begin += CPU_FLOAT_RUN) {
     int64_t end = begin + CPU_FLOAT_RUN < n_pixels ? begin + CPU_FLOAT_RUN : n_pixels;
     float run[CPU_MAX_LANES] = {0};
     for (int64_t pixel = begin; pixel < end; pixel++)
       for (int64_t lane = 0; lane < lanes; lane++)
-        run[lane] += x[pixel * lanes + lane];
+        run[lane] += x[pixel * lanes + lane] - centre[lane];
     for (int64_t lane = 0; lane < lanes; lane++)
       sum[lane] += (double)run[lane];
   }
   for (int64_t lane = 0; lane < lanes; lane++) {
-    mean[lane] = sum[lane] / (double)n_pixels;
+    mean[lane] = (double)centre[lane] + sum[lane] / (double)n_pixels;
     centre[lane] = (float)mean[lane];
     squares[lane] = 0;
   }
@@ -136,13 +139,18 @@ static void apply(const cpu_device *device, const cpu_planes *planes, const vane
   }
 }
 
-/* What apply needs for one channel; padding gets zeros and so yields zeros. */
+/* What apply needs for one channel; padding gets zeros and so yields zeros. The part of the mean
+ * that a float does not hold goes into the shift: it matters where the mean is far larger than the
+ * deviation. */
 static void set_channel(const cpu_planes *planes, norm_scratch *s, int64_t channel, double mean,
                         double inv_std, const float *gamma, const float *beta) {
-  bool real = channel < planes->n_channels;
-  s->centre[channel] = real ? (float)mean : 0.0F;
-  s->scale[channel] = real ? (float)((double)gamma[channel] * inv_std) : 0.0F;
-  s->shift[channel] = real ? beta[channel] : 0.0F;
+  s->centre[channel] = s->scale[channel] = s->shift[channel] = 0.0F;
+  if (channel >= planes->n_channels)
+    return;
+  double scale = (double)gamma[channel] * inv_std;
+  s->centre[channel] = (float)mean;
+  s->scale[channel] = (float)scale;
+  s->shift[channel] = (float)((double)beta[channel] + ((double)s->centre[channel] - mean) * scale);
 }
 
 static vane_status cpu_norm_forward(vane_device *base, const vane_norm_plan *plan,

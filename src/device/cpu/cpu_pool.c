@@ -232,18 +232,35 @@ static vane_status cpu_pool_global_backward(vane_device *base, const void *dfeat
   return VANE_OK;
 }
 
+/* Features of one plane: `n_real` side by side, the next pixel's `stride` further on. */
+CPU_INLINE void plane_to_features(int64_t lanes, float *features, const float *x, int64_t n_pixels,
+                                  int64_t n_real, int64_t stride) {
+  for (int64_t pixel = 0; pixel < n_pixels; pixel++)
+    for (int64_t lane = 0; lane < n_real; lane++)
+      features[pixel * stride + lane] = x[pixel * lanes + lane];
+}
+
+CPU_INLINE void plane_from_features(int64_t lanes, float *x, const float *features,
+                                    int64_t n_pixels, int64_t n_real, int64_t stride) {
+  for (int64_t pixel = 0; pixel < n_pixels; pixel++)
+    for (int64_t lane = 0; lane < lanes; lane++)
+      x[pixel * lanes + lane] = lane < n_real ? features[pixel * stride + lane] : 0.0F;
+}
+
 static vane_status cpu_pool_flatten_forward(vane_device *base, const vane_tensor *x,
                                             void *features) {
   const cpu_device *device = (const cpu_device *)base;
   const cpu_planes planes = vane_cpu_planes(device, x);
   const float *in = x->data;
   float *out = features;
+  int64_t stride = planes.n_channels, lanes = planes.lanes;
 #pragma omp parallel for num_threads(device->n_threads) schedule(static)
-  for (int64_t image = 0; image < planes.n_images; image++)
-    for (int64_t pixel = 0; pixel < planes.n_pixels; pixel++)
-      for (int64_t channel = 0; channel < planes.n_channels; channel++)
-        out[(image * planes.n_pixels + pixel) * planes.n_channels + channel] =
-            in[vane_cpu_index(&planes, image, pixel, channel)];
+  for (int64_t plane = 0; plane < planes.n_images * planes.n_blocks; plane++) {
+    int64_t image = plane / planes.n_blocks, block = plane % planes.n_blocks;
+    float *to = out + image * planes.n_pixels * stride + block * lanes;
+    CPU_WITH_LANES(lanes, plane_to_features, to, in + plane * planes.n_pixels * lanes,
+                   planes.n_pixels, real_lanes(&planes, block), stride);
+  }
   return VANE_OK;
 }
 
@@ -253,15 +270,14 @@ static vane_status cpu_pool_flatten_backward(vane_device *base, const void *dfea
   const cpu_planes planes = vane_cpu_planes(device, dx);
   const float *in = dfeatures;
   float *out = dx->data;
-  int64_t stored = planes.n_blocks * planes.lanes;
+  int64_t stride = planes.n_channels, lanes = planes.lanes;
 #pragma omp parallel for num_threads(device->n_threads) schedule(static)
-  for (int64_t image = 0; image < planes.n_images; image++)
-    for (int64_t pixel = 0; pixel < planes.n_pixels; pixel++)
-      for (int64_t channel = 0; channel < stored; channel++)
-        out[vane_cpu_index(&planes, image, pixel, channel)] =
-            channel < planes.n_channels
-                ? in[(image * planes.n_pixels + pixel) * planes.n_channels + channel]
-                : 0.0F;
+  for (int64_t plane = 0; plane < planes.n_images * planes.n_blocks; plane++) {
+    int64_t image = plane / planes.n_blocks, block = plane % planes.n_blocks;
+    const float *from = in + image * planes.n_pixels * stride + block * lanes;
+    CPU_WITH_LANES(lanes, plane_from_features, out + plane * planes.n_pixels * lanes, from,
+                   planes.n_pixels, real_lanes(&planes, block), stride);
+  }
   return VANE_OK;
 }
 
