@@ -77,8 +77,8 @@ static bool claim(vane_loader *loader, chunk *claimed) {
   vane_slot *slot = &loader->slots[loader->next_fill % loader->n_slots];
   if (slot->state == VANE_SLOT_FREE)
     start_batch(loader, slot);
-  else if (slot->state != VANE_SLOT_FILLING)
-    return false;
+  else if (slot->state != VANE_SLOT_FILLING || slot->batch.number != loader->next_fill)
+    return false; /* still on its way, lent, or not yet full with an earlier batch */
   int64_t left = slot->batch.n - slot->n_claimed;
   *claimed = (chunk){slot, slot->n_claimed, left < CHUNK ? left : CHUNK};
   slot->n_claimed += claimed->n;
