@@ -62,8 +62,9 @@ static void check_conv(vane_device *device, const vane_conv_desc *d) {
 }
 
 static void test_conv(void **state) {
-  static const int64_t kernels[][3] = {{3, 1, 1}, {3, 2, 1}, {5, 2, 0}, {1, 2, 0}, {2, 3, 1}};
-  for (int i = 0; i < 5; ++i)
+  static const int64_t kernels[][3] = {{3, 1, 1}, {3, 2, 1}, {5, 2, 0},
+                                       {5, 1, 2}, {1, 2, 0}, {2, 3, 1}};
+  for (int i = 0; i < 6; ++i)
     for (int bits = 0; bits < 8;
          bits += i == 0 ? 1 : 7) { /* all fusions once, none and all after */
       vane_conv_desc d = {.n = 2,

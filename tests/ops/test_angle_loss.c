@@ -113,6 +113,10 @@ static void check_zero(check *c) {
   got = run_angle(c, c->subject, &kinds[1], out, &phase, &one, 1, 1.0);
   check_scalar(c, "angle", "unit", got.loss, 1.0);
   check_scalar(c, "angle", "unit", got.seed[0], -sin(phase) / 1e-12);
+  const double tiny[] = {0.0, 5e-13}; /* shorter than 1e-12: no projection */
+  got = run_angle(c, c->subject, &kinds[1], tiny, &phase, &one, 1, 1.0);
+  check_scalar(c, "angle", "unit", got.loss, 1.0 - 0.5 * cos(phase));
+  check_scalar(c, "angle", "unit", got.seed[1], -cos(phase) / 1e-12);
 }
 
 static void check_bad_sample(check *c) {

@@ -298,7 +298,8 @@ static void check_bad_shapes(check *c) {
   const vane_conv_desc good = {
       .n = 1, .h = 4, .w = 4, .c_in = 1, .c_out = 1, .kernel = 3, .stride = 1, .training = true};
   vane_conv_desc bad[] = {good, good, good, good};
-  bad[0].kernel = 5;
+  bad[0].kernel = 5; /* fits the width alone */
+  bad[0].w = 9;
   bad[1].stride = 0;
   bad[2].padding = -1;
   bad[3].c_out = 0;

@@ -89,7 +89,7 @@ void REF_NAME(vane_ref_settle)(const vane_decide_desc *desc, double norm, const 
     record->bad_loss = culprit(record);
     name_bad_samples(samples, n, record);
   }
-  if (bad && desc->on_nonfinite == VANE_NONFINITE_STOP)
+  if (desc->on_nonfinite == VANE_NONFINITE_STOP)
     record->halted = 1;
 }
 
