@@ -1,6 +1,6 @@
 /* One run of an operation on one device, and the memory it takes there: every block is filled with
- * bytes 0xff (a NaN as float and as double) and stands between guards of the same, so that what an
- * operation left out or wrote too far shows. */
+ * bytes 0xff (a NaN as float and as double), so that what an operation left out shows, and stands
+ * between guards, so that what it wrote or read too far shows. */
 #ifndef VANE_TESTS_OPS_SIDE_H
 #define VANE_TESTS_OPS_SIDE_H
 
