@@ -47,6 +47,7 @@ vane_status vane_cpu_conv_run(const cpu_device *device, const cpu_conv_plan *pla
 
 /* Fills plan->paths and base.choice, following `choice` where it is not NULL. */
 VANE_CHECKED
-vane_status vane_cpu_conv_choose(const cpu_device *device, cpu_conv_plan *plan, const char *choice);
+vane_status vane_cpu_conv_choose(cpu_device *device, cpu_conv_plan *plan, const char *choice);
+void vane_cpu_conv_forget(cpu_device *device); /* frees the measurements */
 
 #endif

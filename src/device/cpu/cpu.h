@@ -28,6 +28,7 @@ typedef struct cpu_device {
   void *workspace;  /* borrowed: scratch of one call, as large as the largest plan asked for */
   size_t workspace_bytes;
   cpu_onednn onednn;
+  struct cpu_measurement *measurements; /* of convolutions, see cpu_conv_choose.c; owned */
 } cpu_device;
 
 /* vane_tensor.layout */

@@ -189,8 +189,8 @@ static vane_status check_shape(const vane_conv_desc *d) {
   return VANE_OK;
 }
 
-static vane_status fill_plan(const cpu_device *device, const vane_conv_desc *desc,
-                             const char *choice, cpu_conv_plan *plan) {
+static vane_status fill_plan(cpu_device *device, const vane_conv_desc *desc, const char *choice,
+                             cpu_conv_plan *plan) {
   plan->base.desc = *desc;
   plan->base.h_out = (desc->h + 2 * desc->padding - desc->kernel) / desc->stride + 1;
   plan->base.w_out = (desc->w + 2 * desc->padding - desc->kernel) / desc->stride + 1;
@@ -214,7 +214,7 @@ static vane_status cpu_conv_plan_make(vane_device *base, const vane_conv_desc *d
   cpu_conv_plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a convolution's plan");
-  vane_status status = fill_plan((const cpu_device *)base, desc, choice, plan);
+  vane_status status = fill_plan((cpu_device *)base, desc, choice, plan);
   if (status != VANE_OK) {
     cpu_conv_destroy(base, &plan->base);
     return status;

@@ -120,32 +120,71 @@ static vane_status measure(const cpu_device *device, const cpu_conv_plan *plan,
   return status;
 }
 
-static vane_status pick(const cpu_device *device, cpu_conv_plan *plan, cpu_direction direction) {
+/* ---- Layers of one shape are timed once, so that they agree and a plan is quick to make. ---- */
+
+typedef struct cpu_measurement {
+  cpu_direction direction;
+  vane_conv_desc desc;
+  bool winograd_wins;
+  struct cpu_measurement *next;
+} cpu_measurement;
+
+static bool same_work(const cpu_measurement *m, cpu_direction direction, const vane_conv_desc *d) {
+  const vane_conv_desc *e = &m->desc;
+  return m->direction == direction && e->n == d->n && e->h == d->h && e->w == d->w &&
+         e->c_in == d->c_in && e->c_out == d->c_out && e->kernel == d->kernel &&
+         e->stride == d->stride && e->padding == d->padding &&
+         (direction != CPU_FORWARD || e->residual == d->residual);
+}
+
+void vane_cpu_conv_forget(cpu_device *device) {
+  while (device->measurements != NULL) {
+    cpu_measurement *next = device->measurements->next;
+    free(device->measurements);
+    device->measurements = next;
+  }
+}
+
+static vane_status winograd_wins(cpu_device *device, const cpu_conv_plan *plan,
+                                 cpu_direction direction, const cpu_path paths[2], bool *wins) {
+  const vane_conv_desc *desc = &plan->base.desc;
+  for (const cpu_measurement *m = device->measurements; m != NULL; m = m->next)
+    if (same_work(m, direction, desc)) {
+      *wins = m->winograd_wins;
+      return VANE_OK;
+    }
+  double seconds[2];
+  VANE_TRY(measure(device, plan, direction, paths, seconds));
+  *wins = seconds[1] < (1 - WINOGRAD_MUST_SAVE) * seconds[0];
+  cpu_measurement *made = malloc(sizeof *made);
+  if (made == NULL)
+    return vane_fail(VANE_ERR_MEMORY, "no memory to note a measurement");
+  *made = (cpu_measurement){direction, *desc, *wins, device->measurements};
+  device->measurements = made;
+  return VANE_OK;
+}
+
+static vane_status pick(cpu_device *device, cpu_conv_plan *plan, cpu_direction direction) {
   enum { DIRECT, WINOGRAD };
   cpu_path paths[2] = {{0}};
   const vane_conv_desc *desc = &plan->base.desc;
   VANE_TRY(vane_cpu_conv_prepare(device, plan, direction, false, &paths[DIRECT]));
-  int chosen = DIRECT;
+  bool use_winograd = false;
   vane_status status = VANE_OK;
   /* oneDNN's Winograd is for 3x3 windows that step by one. */
   if (device->convolution == VANE_CONVOLUTION_AUTO && desc->kernel == 3 && desc->stride == 1)
     status = vane_cpu_conv_prepare(device, plan, direction, true, &paths[WINOGRAD]);
-  if (status == VANE_OK && paths[DIRECT].primitive != NULL && paths[WINOGRAD].primitive != NULL) {
-    double seconds[2];
-    status = measure(device, plan, direction, paths, seconds);
-    if (status == VANE_OK && seconds[WINOGRAD] < (1 - WINOGRAD_MUST_SAVE) * seconds[DIRECT])
-      chosen = WINOGRAD;
-  }
-  plan->paths[direction] = paths[chosen];
-  vane_cpu_primitive_destroy(paths[1 - chosen].primitive);
+  if (status == VANE_OK && paths[DIRECT].primitive != NULL && paths[WINOGRAD].primitive != NULL)
+    status = winograd_wins(device, plan, direction, paths, &use_winograd);
+  plan->paths[direction] = paths[use_winograd ? WINOGRAD : DIRECT];
+  vane_cpu_primitive_destroy(paths[use_winograd ? DIRECT : WINOGRAD].primitive);
   if (status == VANE_OK && plan->paths[direction].primitive == NULL)
     return vane_fail(VANE_ERR_UNSUPPORTED, "oneDNN has no convolution of this shape (%s)",
                      direction_names[direction]);
   return status;
 }
 
-vane_status vane_cpu_conv_choose(const cpu_device *device, cpu_conv_plan *plan,
-                                 const char *choice) {
+vane_status vane_cpu_conv_choose(cpu_device *device, cpu_conv_plan *plan, const char *choice) {
   size_t length = 0;
   for (int i = 0; i < CPU_N_DIRECTIONS; i++) {
     cpu_direction direction = (cpu_direction)i;

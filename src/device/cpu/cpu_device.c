@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/conv.h"
 #include "device/ref/ref.h"
 
 /* Images have one to three channels; blocks of 16 would be mostly padding. oneDNN's first-layer
@@ -34,6 +34,7 @@ cpu_planes vane_cpu_planes(const cpu_device *device, const vane_tensor *tensor) 
 
 static void cpu_close(vane_device *base) {
   cpu_device *device = (cpu_device *)base;
+  vane_cpu_conv_forget(device);
   vane_cpu_onednn_close(&device->onednn);
   free(device->partials);
   free(device);

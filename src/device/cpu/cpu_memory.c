@@ -9,11 +9,15 @@
 
 static vane_status cpu_create(vane_device *base, size_t bytes, void **memory) {
   (void)base;
-  size_t rounded = (bytes + VANE_ARENA_ALIGNMENT - 1) / VANE_ARENA_ALIGNMENT * VANE_ARENA_ALIGNMENT;
-  *memory = aligned_alloc(VANE_ARENA_ALIGNMENT, rounded > 0 ? rounded : VANE_ARENA_ALIGNMENT);
+  *memory = NULL;
+  if (bytes < SIZE_MAX - VANE_ARENA_ALIGNMENT) {
+    size_t rounded = (bytes / VANE_ARENA_ALIGNMENT + 1) * VANE_ARENA_ALIGNMENT;
+    *memory = aligned_alloc(VANE_ARENA_ALIGNMENT, rounded);
+    if (*memory != NULL)
+      memset(*memory, 0, rounded);
+  }
   if (*memory == NULL)
     return vane_fail(VANE_ERR_MEMORY, "no %zu bytes of memory; lower train.batch", bytes);
-  memset(*memory, 0, rounded);
   return VANE_OK;
 }
 
