@@ -168,8 +168,8 @@ static void on_both_devices(golden_check check) {
 }
 
 static void check_averages(vane_device *device, const vane_safetensors_file *file) {
-  check_average(device, file, "average_acting", 0.25, true);
-  check_average(device, file, "average_idle", 2, false);
+  check_average(device, file, "average_acting", 0.7, true);
+  check_average(device, file, "average_idle", 1, false);
 }
 
 static void check_norms(vane_device *device, const vane_safetensors_file *file) {

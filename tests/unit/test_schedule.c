@@ -76,6 +76,10 @@ static void test_step_drops_after_whole_distances(void **state) {
   config.optim_warmup = 0;
   assert_near(vane_schedule_lr(&config, 300), 0.1);
   assert_near(vane_schedule_lr(&config, 301), 0.05);
+  config.optim_warmup = 100;
+  config.optim_step_every = 1;
+  assert_near(vane_schedule_lr(&config, 100), 0.1);
+  assert_near(vane_schedule_lr(&config, 102), 0.05);
 }
 
 static void test_a_run_of_warm_up_alone_ends_at_the_highest_rate(void **state) {

