@@ -26,16 +26,18 @@ static double sincos_loss(const vane_angle_desc *desc, const real *o, double phi
 static double unit_loss(const vane_angle_desc *desc, const real *o, double phi, double scale,
                         real *gradient) {
   (void)desc;
-  const double smallest = 1e-12; /* N13's; there the direction of o means nothing */
+  const double smallest = 1e-12; /* N13's; below it o has no direction */
   double t_sin = sin(phi), t_cos = cos(phi);
   double rho = hypot((double)o[0], (double)o[1]);
-  bool projects = !(rho < smallest);
-  rho = projects ? rho : smallest;
+  if (rho < smallest) {
+    gradient[0] = (real)(-scale * t_sin);
+    gradient[1] = (real)(-scale * t_cos);
+    return 1.0;
+  }
   double u_sin = (double)o[0] / rho, u_cos = (double)o[1] / rho;
   double along = u_sin * t_sin + u_cos * t_cos;
-  double projected = projects ? along : 0.0;
-  gradient[0] = (real)(scale * -(t_sin - u_sin * projected) / rho);
-  gradient[1] = (real)(scale * -(t_cos - u_cos * projected) / rho);
+  gradient[0] = (real)(scale * -(t_sin - u_sin * along) / rho);
+  gradient[1] = (real)(scale * -(t_cos - u_cos * along) / rho);
   return 1.0 - along;
 }
 
