@@ -60,40 +60,54 @@ static void add_part(caption *words, const char *format, ...) VANE_PRINTF(2, 3);
 static void add_part(caption *words, const char *format, ...) {
   size_t length = strlen(words->text);
   if (length > 0)
-    length += (size_t)snprintf(words->text + length, sizeof words->text - length, "   ");
+    length += (size_t)snprintf(words->text + length, sizeof words->text - length, "  ");
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(words->text + length, sizeof words->text - length, format, arguments);
   va_end(arguments);
 }
 
+/* A caption has room for everything; under a tile there is none for positions and digits, nor for
+ * the direction and size of what is not there. */
+typedef enum detail { DETAIL_TILE, DETAIL_CARD } detail;
+
+/* Radians to degrees that print without the sign of a rounded zero. */
+static double shown_degrees(double angle, int digits) {
+  double unit = pow(10, -digits);
+  return unit * round(angle * DEGREES_PER_RADIAN / unit) + 0.0;
+}
+
 /* What is not told is left out. */
-static caption describe_answer(const vane_answer *answer, bool with_position) {
+static caption describe_answer(const vane_answer *answer, detail how_much) {
   caption words = {""};
+  int digits = how_much == DETAIL_CARD ? 1 : 0;
+  double degrees = shown_degrees(answer->angle, digits);
   if (isfinite(answer->present))
     add_part(&words, "%.0f %%", 100 * answer->present);
-  double degrees = answer->angle * DEGREES_PER_RADIAN;
+  if (how_much == DETAIL_TILE && answer->present < 0.5)
+    return words;
   if (isfinite(degrees) && isfinite(answer->angle_std))
-    add_part(&words, "%.1f" DEGREE " " PLUS_MINUS "%.1f", degrees,
+    add_part(&words, "%.*f" DEGREE " " PLUS_MINUS "%.*f", digits, degrees, digits,
              answer->angle_std * DEGREES_PER_RADIAN);
   else if (isfinite(degrees))
-    add_part(&words, "%.1f" DEGREE, degrees);
+    add_part(&words, "%.*f" DEGREE, digits, degrees);
   if (isfinite(answer->magnitude))
     add_part(&words, "%.2f", answer->magnitude);
-  if (with_position && isfinite(answer->x) && isfinite(answer->y))
+  if (how_much == DETAIL_CARD && isfinite(answer->x) && isfinite(answer->y))
     add_part(&words, "(%.1f, %.1f)", answer->x, answer->y);
   return words;
 }
 
-static caption describe_labels(const vane_labels *labels, bool with_position) {
+static caption describe_labels(const vane_labels *labels, detail how_much) {
   caption words = {""};
+  int digits = how_much == DETAIL_CARD ? 1 : 0;
   if ((labels->known & VANE_LABEL_PRESENT) && labels->present == 0)
     add_part(&words, "absent");
   if (labels->known & VANE_LABEL_ANGLE)
-    add_part(&words, "%.1f" DEGREE, (double)labels->angle * DEGREES_PER_RADIAN);
+    add_part(&words, "%.*f" DEGREE, digits, shown_degrees((double)labels->angle, digits));
   if (labels->known & VANE_LABEL_MAGNITUDE)
     add_part(&words, "%.2f", (double)labels->magnitude);
-  if (with_position && (labels->known & VANE_LABEL_POSITION))
+  if (how_much == DETAIL_CARD && (labels->known & VANE_LABEL_POSITION))
     add_part(&words, "(%.1f, %.1f)", (double)labels->x, (double)labels->y);
   return words;
 }
@@ -149,9 +163,9 @@ static vane_status paint_card(cairo_t *canvas, const vane_overlay *overlay,
                               const vane_picture *picture) {
   double height = image_height(overlay, PICTURE_WIDTH), y = MARGIN + height + 30;
   VANE_TRY(paint_picture(canvas, overlay, picture, MARGIN, MARGIN, PICTURE_WIDTH));
-  caption answer = describe_answer(picture->answer, true);
+  caption answer = describe_answer(picture->answer, DETAIL_CARD);
   paint_line(canvas, y, "predicted", colour_of_presence(picture->answer->present), answer.text);
-  caption labels = describe_labels(picture->labels, true);
+  caption labels = describe_labels(picture->labels, DETAIL_CARD);
   caption name = describe_name(picture->name);
   if (labels.text[0])
     paint_line(canvas, y + 24, "label", colour_truth, labels.text);
@@ -202,8 +216,8 @@ static vane_status paint_tile(cairo_t *canvas, const vane_overlay *overlay, cons
   double y = MARGIN + (double)(i / plan->n_columns) * (plan->image_height + TILE_TEXT_HEIGHT + GAP);
   VANE_TRY(paint_picture(canvas, overlay, picture, x, y, plan->tile_width));
   y += plan->image_height;
-  caption answer = describe_answer(picture->answer, false);
-  caption labels = describe_labels(picture->labels, false);
+  caption answer = describe_answer(picture->answer, DETAIL_TILE);
+  caption labels = describe_labels(picture->labels, DETAIL_TILE);
   caption name = describe_name(picture->name);
   paint_text(canvas, x + 1, y + 19, 13, FONT_BOLD, colour_of_presence(picture->answer->present),
              plan->tile_width, answer.text);
@@ -226,14 +240,14 @@ static void paint_presence_scale(cairo_t *canvas, double x, double y, double wid
 
 /* Only what the tiles show is explained. */
 static void paint_legend(cairo_t *canvas, const sheet *plan, bool labelled, int n_ways) {
-  double x = MARGIN + 2, y = plan->height + 10;
+  double left = MARGIN + 5, x = left, y = plan->height + 10;
   vane_arrow arrow = {.x = x, .y = y, .length = 34, .thickness = 4, .n_ways = n_ways};
   arrow.x += n_ways > 1 ? arrow.length / 2 : 0;
   arrow.length /= n_ways > 1 ? 2 : 1;
-  paint_bold_arrow(canvas, &arrow, colour_of_presence(1), 1);
+  paint_bold_arrow(canvas, &arrow, colour_of_presence(1));
   x = paint_text(canvas, x + 44, y + 4, 13, FONT_PLAIN, colour_text, 100, "predicted") + 24;
   if (labelled) {
-    arrow.x += x - MARGIN - 2;
+    arrow.x += x - left;
     arrow.thickness = 1.8;
     paint_thin_arrow(canvas, &arrow, colour_truth);
     x = paint_text(canvas, x + 44, y + 4, 13, FONT_PLAIN, colour_text, 100, "label") + 24;

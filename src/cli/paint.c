@@ -68,17 +68,16 @@ static void outline_bold(cairo_t *canvas, const vane_arrow *arrow) {
   cairo_close_path(canvas);
 }
 
-void paint_bold_arrow(cairo_t *canvas, const vane_arrow *arrow, vane_colour colour,
-                      double opacity) {
+void paint_bold_arrow(cairo_t *canvas, const vane_arrow *arrow, vane_colour colour) {
   cairo_new_path(canvas);
   cairo_arc(canvas, arrow->x, arrow->y, 1.1 * arrow->thickness, 0, 2 * PI);
   cairo_close_path(canvas);
   for_each_way(canvas, arrow, outline_bold);
   cairo_set_line_join(canvas, CAIRO_LINE_JOIN_ROUND);
   cairo_set_line_width(canvas, 0.9 * arrow->thickness);
-  paint_set_colour(canvas, shadow, 0.7 * opacity);
+  paint_set_colour(canvas, shadow, 0.7);
   cairo_stroke_preserve(canvas);
-  paint_set_colour(canvas, colour, opacity);
+  paint_set_colour(canvas, colour, 1);
   cairo_fill(canvas);
 }
 
@@ -177,9 +176,9 @@ static vane_arrow place_arrow(const vane_overlay *overlay, double x, double y, d
 
 /* One standard deviation either way. */
 static void paint_spread(cairo_t *canvas, const vane_arrow *arrow, double deviation,
-                         vane_colour colour, double opacity) {
+                         vane_colour colour) {
   double period = 2 * PI / arrow->n_ways, half = fmin(deviation, period / 2);
-  paint_set_colour(canvas, colour, 0.28 * opacity);
+  paint_set_colour(canvas, colour, 0.2);
   for (int way = 0; way < arrow->n_ways; way++) {
     double angle = -(arrow->angle + way * period);
     cairo_move_to(canvas, arrow->x, arrow->y);
@@ -196,15 +195,14 @@ static void paint_answer(cairo_t *canvas, const vane_overlay *overlay, const van
   vane_arrow arrow =
       place_arrow(overlay, answer->x, answer->y, answer->angle, answer->magnitude, scale);
   vane_colour colour = colour_of_presence(answer->present);
-  /* Of what is not there, direction and size say little. */
-  double opacity = answer->present < 0.5 ? 0.35 : 1;
+  bool faint = answer->present < 0.5; /* then direction and size say little */
   arrow.thickness = thickness;
-  if (isfinite(answer->angle_std))
-    paint_spread(canvas, &arrow, answer->angle_std, colour, opacity);
+  if (isfinite(answer->angle_std) && !faint)
+    paint_spread(canvas, &arrow, answer->angle_std, colour);
   cairo_push_group(canvas);
-  paint_bold_arrow(canvas, &arrow, colour, 1);
+  paint_bold_arrow(canvas, &arrow, colour);
   cairo_pop_group_to_source(canvas);
-  cairo_paint_with_alpha(canvas, opacity);
+  cairo_paint_with_alpha(canvas, faint ? 0.35 : 1);
 }
 
 static void paint_label(cairo_t *canvas, const vane_overlay *overlay, const vane_labels *labels,

@@ -25,7 +25,7 @@ typedef struct vane_arrow {
   double x, y, angle, length, thickness;
   int n_ways;
 } vane_arrow;
-void paint_bold_arrow(cairo_t *canvas, const vane_arrow *arrow, vane_colour colour, double opacity);
+void paint_bold_arrow(cairo_t *canvas, const vane_arrow *arrow, vane_colour colour);
 void paint_thin_arrow(cairo_t *canvas, const vane_arrow *arrow, vane_colour colour);
 
 /* The picture's image, `width` wide, its top left corner at (x, y), with both arrows in it. */
