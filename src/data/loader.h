@@ -36,7 +36,8 @@ void vane_loader_give_back(vane_loader *loader, const vane_batch *batch);
 VANE_CHECKED
 vane_status vane_loader_rewind(vane_loader *loader); /* evaluation only */
 
-/* Seconds that `take` has waited so far, and bad records replaced so far. */
+/* Seconds that `take` has waited so far, and bad records among the batches taken so far: each
+ * record counts once however many epochs meet it, a file that breaks off counts as one. */
 double vane_loader_waited_s(const vane_loader *loader);
 int64_t vane_loader_bad_records(const vane_loader *loader);
 

@@ -122,11 +122,15 @@ static void bad_records_are_replaced_alike_by_any_number_of_threads(void **state
     assert_non_null(strstr(one->book.lines[i], SHARD ", record "));
     assert_non_null(strstr(one->book.lines[i], "CRC"));
   }
-  int n_replaced = 0;
+  int n_replaced = 0, n_other = 0;
+  int64_t last[N_EXAMPLES] = {0}; /* each record's latest replacement; 0 is bad itself */
   for (int i = 0; i < 400; i++) {
     assert_true(one->origins[i].index % 3 != 0);
     if (whole->origins[i].index % 3 == 0) {
+      int64_t *latest = &last[whole->origins[i].index];
       n_replaced++;
+      n_other += *latest != 0 && *latest != one->origins[i].index;
+      *latest = one->origins[i].index;
       continue;
     }
     assert_memory_equal(&one->origins[i], &whole->origins[i], sizeof(vane_origin));
@@ -134,6 +138,7 @@ static void bad_records_are_replaced_alike_by_any_number_of_threads(void **state
                         IMAGE_BYTES);
   }
   assert_in_range(n_replaced, 120, 140);
+  assert_true(n_other > 90); /* another one in every epoch */
   const int64_t threads[] = {2, 5};
   for (int i = 0; i < 2; i++) {
     passage *more = run(threads[i]);

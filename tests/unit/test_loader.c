@@ -215,6 +215,28 @@ static void an_evaluation_ends_and_starts_over(void **state) {
   vane_loader_close(loader);
 }
 
+/* Threads that still work on the old pass must not touch the new one. With two slots, either holds
+ * other images by then. */
+static void starting_over_waits_for_the_threads(void **state) {
+  (void)state;
+  configure();
+  config.data_threads = 6;
+  config.data_prefetch = 1;
+  vane_loader *loader = open_loader(true, 40, 0);
+  uint64_t expected[3] = {0};
+  for (int pass = 0; pass < 300; pass++) {
+    for (int b = 0; b < 3; b++) {
+      const vane_batch *batch = take(loader);
+      uint64_t hash = hash_batch(batch);
+      assert_true(pass == 0 || hash == expected[b]);
+      expected[b] = hash;
+      vane_loader_give_back(loader, batch);
+    }
+    assert_ok(vane_loader_rewind(loader));
+  }
+  vane_loader_close(loader);
+}
+
 static void the_caller_may_hold_several_batches(void **state) {
   (void)state;
   configure();
@@ -313,6 +335,7 @@ int main(void) {
       cmocka_unit_test(a_batch_may_be_larger_than_the_source),
       cmocka_unit_test(batches_are_what_the_source_yields),
       cmocka_unit_test(an_evaluation_ends_and_starts_over),
+      cmocka_unit_test(starting_over_waits_for_the_threads),
       cmocka_unit_test(the_caller_may_hold_several_batches),
       cmocka_unit_test(waiting_is_counted),
       scratch_test(examples_are_described),

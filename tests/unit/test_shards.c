@@ -206,25 +206,27 @@ static void the_check_finds_every_damage_in_order(void **state) {
   scratch_put(area, "train-00003-of-00003.tfrecord", "this is no record file", 22);
   overwrite(area->folder, "train-00000-of-00003.tfrecord", 300, 0x55); /* data of record 0 */
   overwrite(area->folder, "train-00002-of-00003.tfrecord", -2, 0x55);  /* CRC of the last */
+  overwrite(area->folder, "train-00001-of-00003.tfrecord", 300, 0x55);
   assert_int_equal(truncate(scratch_path(area, "train-00001-of-00003.tfrecord"), 5000), 0);
   for (int64_t n_threads = 1; n_threads < 5; n_threads++) {
     config.data_threads = n_threads;
     findings found;
     vane_check_summary summary;
     check(area->folder, &found, &summary);
-    assert_int_equal(summary.n_bad, 4);
-    assert_int_equal(found.n, 4);
-    const char *const names[] = {"00000-of", "00001-of", "00002-of", "00003-of"};
-    for (int i = 0; i < 4; i++)
+    assert_int_equal(summary.n_bad, 5);
+    assert_int_equal(found.n, 5);
+    const char *const names[] = {"00000-of", "00001-of", "00001-of", "00002-of", "00003-of"};
+    for (int i = 0; i < 5; i++)
       assert_non_null(strstr(found.files[i], names[i]));
     assert_int_equal(found.bad[0].record, 0);
     assert_non_null(strstr(found.messages[0], "CRC"));
-    assert_true(found.bad[1].record > 0 && found.bad[1].offset < 5000);
-    assert_non_null(strstr(found.messages[1], "cut short"));
-    assert_int_equal(found.bad[2].record, 299);
-    assert_int_equal(found.bad[3].record, 0);
-    assert_int_equal(summary.n_records, 1000 + found.bad[1].record + 300);
-    assert_int_equal(summary.images[0].n, summary.n_records - 2);
+    assert_int_equal(found.bad[1].record, 0);
+    assert_true(found.bad[2].record > 0 && found.bad[2].offset < 5000);
+    assert_non_null(strstr(found.messages[2], "cut short"));
+    assert_int_equal(found.bad[3].record, 299);
+    assert_int_equal(found.bad[4].record, 0);
+    assert_int_equal(summary.n_records, 1000 + found.bad[2].record + 300);
+    assert_int_equal(summary.images[0].n, summary.n_records - 3);
   }
 }
 
