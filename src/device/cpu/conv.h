@@ -8,7 +8,7 @@
 typedef struct cpu_path {
   cpu_primitive *primitive; /* NULL: this direction never runs */
   bool winograd;
-  bool residual_in_y; /* the residual is copied into y first, and the convolution adds to it */
+  bool residual_after; /* the primitive cannot add it: a pass of our own does, with the ReLU */
 } cpu_path;
 
 typedef struct cpu_conv_plan {

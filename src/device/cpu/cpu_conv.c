@@ -5,6 +5,7 @@
  * through the workspace where c_out is not a whole number of blocks.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,14 +100,14 @@ vane_status vane_cpu_conv_prepare(const cpu_device *device, const cpu_conv_plan 
       .stride = d->stride,
       .padding = d->padding,
       .bias = d->bias && direction != CPU_BACKWARD_DATA,
-      .residual = forward && d->residual ? CPU_RESIDUAL_READ : CPU_RESIDUAL_NONE,
+      .residual = forward && d->residual,
       .relu = forward && d->relu,
   };
   *path = (cpu_path){.winograd = winograd};
   VANE_TRY(vane_cpu_convolution_create(&device->onednn, &spec, &path->primitive));
-  if (path->primitive == NULL && spec.residual == CPU_RESIDUAL_READ) {
-    spec.residual = CPU_RESIDUAL_IN_Y;
-    path->residual_in_y = true;
+  if (path->primitive == NULL && spec.residual) { /* Winograd's have no such post-operation */
+    spec.residual = spec.relu = false;
+    path->residual_after = true;
     VANE_TRY(vane_cpu_convolution_create(&device->onednn, &spec, &path->primitive));
   }
   return VANE_OK;
@@ -124,10 +125,16 @@ size_t vane_cpu_conv_workspace_bytes(const cpu_conv_plan *plan, const cpu_path *
   return padded_bias_bytes(plan) + vane_cpu_primitive_workspace_bytes(path->primitive);
 }
 
-static void copy_floats(const cpu_device *device, float *to, const float *from, int64_t count) {
+/* y = act(y + residual) */
+static void add_residual(const cpu_device *device, const cpu_conv_plan *plan, float *y,
+                         const float *residual) {
+  int64_t count = (int64_t)vane_cpu_conv_y_count(plan);
+  const float lowest = plan->base.desc.relu ? 0.0F : -INFINITY;
 #pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
-  for (int64_t i = 0; i < count; i++)
-    to[i] = from[i];
+  for (int64_t i = 0; i < count; i++) {
+    float sum = y[i] + residual[i];
+    y[i] = sum < lowest ? lowest : sum; /* a NaN stays one */
+  }
 }
 
 vane_status vane_cpu_conv_run(const cpu_device *device, const cpu_conv_plan *plan,
@@ -152,15 +159,15 @@ vane_status vane_cpu_conv_run(const cpu_device *device, const cpu_conv_plan *pla
     memset(padded, 0, bias_bytes);
     memcpy(padded, b->bias, c_out * sizeof(float));
   }
-  if (path->residual_in_y)
-    copy_floats(device, (float *)(uintptr_t)b->y, b->residual,
-                (int64_t)vane_cpu_conv_y_count(plan));
   const void *buffers[5] = {b->x, b->weights, b->y};
   int n = 3;
   if (plan->base.desc.bias)
     buffers[n++] = bias;
   buffers[n] = b->residual;
-  return vane_cpu_primitive_run(&device->onednn, path->primitive, buffers, scratch);
+  VANE_TRY(vane_cpu_primitive_run(&device->onednn, path->primitive, buffers, scratch));
+  if (path->residual_after)
+    add_residual(device, plan, (float *)(uintptr_t)b->y, b->residual);
+  return VANE_OK;
 }
 
 /* ---- The slots ---- */

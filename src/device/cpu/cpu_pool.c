@@ -78,7 +78,7 @@ CPU_INLINE void plane_maximum(int64_t lanes, float *y, int16_t *winner, const fl
       window in = window_at(d, i, j);
       int64_t to = (i * plan->w_out + j) * lanes;
       float best[CPU_MAX_LANES];
-      int16_t won[CPU_MAX_LANES] = {0}, place = 0;
+      int32_t won[CPU_MAX_LANES] = {0}, place = 0; /* as wide as a float, for the vectors */
       for (int64_t lane = 0; lane < lanes; lane++)
         best[lane] = x[(in.top * d->w + in.left) * lanes + lane];
       for (int64_t a = in.top; a < in.bottom; a++)
@@ -91,7 +91,7 @@ CPU_INLINE void plane_maximum(int64_t lanes, float *y, int16_t *winner, const fl
           }
       for (int64_t lane = 0; lane < lanes; lane++) {
         y[to + lane] = best[lane];
-        winner[to + lane] = won[lane];
+        winner[to + lane] = (int16_t)won[lane];
       }
     }
 }

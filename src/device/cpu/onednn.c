@@ -60,10 +60,6 @@ static dnnl_status_t make_array(dnnl_memory_desc_t *array, const cpu_array *shap
   return dnnl_memory_desc_create_with_tag(array, shape->n_dims, shape->dims, dnnl_f32, tag);
 }
 
-static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
-  return dnnl_post_ops_append_sum(ops, 1.0F, 0, dnnl_data_type_undef);
-}
-
 static dnnl_status_t append_relu(dnnl_post_ops_t ops) {
   return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0F, 0.0F);
 }
@@ -112,10 +108,6 @@ static void free_array(dnnl_memory_desc_t *array) {
 static dnnl_status_t make_array(dnnl_memory_desc_t *array, const cpu_array *shape,
                                 dnnl_format_tag_t tag) {
   return dnnl_memory_desc_init_by_tag(array, shape->n_dims, shape->dims, dnnl_f32, tag);
-}
-
-static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
-  return dnnl_post_ops_append_sum(ops, 1.0F);
 }
 
 static dnnl_status_t append_relu(dnnl_post_ops_t ops) {
@@ -196,18 +188,16 @@ bool vane_cpu_onednn_avx512(void) {
 }
 
 /* The scratchpad lies in the workspace; the residual and the ReLU become post-operations. */
-static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attributes, cpu_residual residual,
-                                     array_view y, bool relu) {
+static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attributes, bool residual, array_view y,
+                                     bool relu) {
   dnnl_post_ops_t ops = NULL;
   dnnl_status_t status = dnnl_primitive_attr_create(attributes);
   if (status == dnnl_success)
     status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user);
   if (status == dnnl_success)
     status = dnnl_post_ops_create(&ops);
-  if (status == dnnl_success && residual == CPU_RESIDUAL_READ)
+  if (status == dnnl_success && residual)
     status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, y);
-  if (status == dnnl_success && residual == CPU_RESIDUAL_IN_Y)
-    status = append_sum(ops);
   if (status == dnnl_success && relu)
     status = append_relu(ops);
   if (status == dnnl_success)
@@ -258,7 +248,7 @@ static dnnl_status_t make_reorder(const cpu_onednn *onednn, array_view from, arr
   *result = calloc(1, sizeof **result);
   dnnl_status_t status = *result == NULL ? dnnl_out_of_memory : dnnl_success;
   if (status == dnnl_success)
-    status = make_attributes(&attributes, CPU_RESIDUAL_NONE, to, false);
+    status = make_attributes(&attributes, false, to, false);
   if (status == dnnl_success)
     status = dnnl_reorder_primitive_desc_create(&desc, from, onednn->engine, to, onednn->engine,
                                                 attributes);
@@ -313,7 +303,7 @@ static int conv_args(const cpu_conv_spec *spec, int args[MAX_ARGS]) {
     args[n++] = DNNL_ARG_DST;
     if (spec->bias)
       args[n++] = DNNL_ARG_BIAS;
-    if (spec->residual == CPU_RESIDUAL_READ)
+    if (spec->residual)
       args[n++] = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
     return n;
   }
@@ -402,7 +392,7 @@ static dnnl_status_t make_matrix_product(const cpu_onednn *onednn, const cpu_arr
   for (int i = 0; i < 4 && status == dnnl_success; i++)
     status = make_array(&arrays[i], &shapes[i], shapes[i].tag);
   if (status == dnnl_success)
-    status = make_attributes(&attributes, CPU_RESIDUAL_NONE, view(&arrays[2]), relu);
+    status = make_attributes(&attributes, false, view(&arrays[2]), relu);
   if (status == dnnl_success)
     status = make_product(&desc, onednn->engine, view(&arrays[0]), view(&arrays[1]),
                           has_bias ? view(&arrays[3]) : NULL, view(&arrays[2]), attributes);

@@ -34,17 +34,13 @@ typedef enum cpu_direction {
   CPU_N_DIRECTIONS
 } cpu_direction;
 
-/* How the residual enters: read from memory of its own, or added to what already lies in y. */
-typedef enum cpu_residual { CPU_RESIDUAL_NONE, CPU_RESIDUAL_READ, CPU_RESIDUAL_IN_Y } cpu_residual;
-
 typedef struct cpu_conv_spec {
   cpu_direction direction;
   bool winograd; /* else direct */
   cpu_array x, weights, y;
   int64_t stride, padding;
   bool bias;
-  cpu_residual residual; /* this and relu: forward only */
-  bool relu;
+  bool residual, relu; /* forward only */
 } cpu_conv_spec;
 
 /* One prepared computation. Not for use by two threads at once. */
@@ -57,8 +53,8 @@ void vane_cpu_onednn_close(cpu_onednn *onednn); /* takes a zeroed struct */
 /* Whether oneDNN would use AVX-512 here (its own limit, such as ONEDNN_MAX_CPU_ISA, counts). */
 bool vane_cpu_onednn_avx512(void);
 
-/* A convolution. Buffers of `run`: forward x, weights, y, bias, residual (READ only);
- * backward data dy, weights, dx; backward weights x, dy, dweights, dbias; those that the spec
+/* A convolution. Buffers of `run`: forward x, weights, y, bias, residual; backward
+ * data dy, weights, dx; backward weights x, dy, dweights, dbias; those that the spec
  * lacks are left out. Where oneDNN wants the weights in another order than spec->weights, they are
  * reordered through the workspace. *primitive is NULL where oneDNN has no such implementation. */
 VANE_CHECKED
