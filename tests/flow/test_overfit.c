@@ -17,7 +17,7 @@ static void a_few_pictures_are_learnt_by_heart(void **state) {
                               "train.batch=24",
                               "model.norm=batch",
                               "optim.lr=0.01"};
-    vane_trainer *trainer = small_trainer(settings, 6);
+    vane_trainer *trainer = small_trainer(settings, 8);
     vane_loader *test;
     vane_scores before, after;
     assert_ok(vane_loader_open(&trainer->config, true, 24, 0, NULL, &test));

@@ -63,7 +63,7 @@ static int remove_scratch(void **state) {
 }
 
 static const char *in_run(const scratch *made, const char *name) {
-  static char path[PATH_BYTES];
+  static char path[2 * PATH_BYTES];
   snprintf(path, sizeof path, "%s/%s", made->folder, name);
   return path;
 }
