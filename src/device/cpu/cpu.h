@@ -13,7 +13,7 @@
 #define VANE_DEVICE_CPU_CPU_H
 
 #include "device/cpu/cpu_planes.h"
-#include "device/cpu/onednn.h"
+#include "device/cpu/primitive.h"
 #include "device/device.h"
 
 /* Doubles of `partials` per thread. */

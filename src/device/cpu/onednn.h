@@ -1,84 +1,40 @@
-/* What vane uses of oneDNN: convolutions and matrix products on float arrays.
- *
- * onednn.c is the one file that knows that the 2.x and the 3.x API differ. It makes primitives with
- * everything they need (descriptors, memory objects, scratch sizes), so that running one only binds
- * addresses.
- */
+/* The one place that knows that oneDNN's 2.x and 3.x API differ: memory descriptors are structs in
+ * 2.x and handles in 3.x; primitive descriptors take an operation descriptor in 2.x and its fields
+ * in 3.x. For primitive.c alone; the others include primitive.h. */
 #ifndef VANE_DEVICE_CPU_ONEDNN_H
 #define VANE_DEVICE_CPU_ONEDNN_H
 
-#include <dnnl.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "device/cpu/primitive.h"
 
-#include "vane/status.h"
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t cpu_md; /* a borrowed memory descriptor */
+#else
+typedef const dnnl_memory_desc_t *cpu_md;
+#endif
 
-typedef struct cpu_onednn {
-  dnnl_engine_t engine;
-  dnnl_stream_t stream;
-  int n_threads;
-} cpu_onednn;
+typedef struct cpu_conv_mds {
+  dnnl_memory_desc_t x, weights, bias, y;
+} cpu_conv_mds;
 
-/* Shape and order of a float array. */
-typedef struct cpu_array {
-  int n_dims;
-  dnnl_dims_t dims;
-  dnnl_format_tag_t tag;
-} cpu_array;
+/* Descriptors are owned: made here, freed here (a zeroed one too). */
+dnnl_status_t vane_cpu_md_make(dnnl_memory_desc_t *md, const cpu_array *array,
+                               dnnl_format_tag_t tag);
+void vane_cpu_md_free(dnnl_memory_desc_t *md);
+cpu_md vane_cpu_md_of(const dnnl_memory_desc_t *md);
 
-typedef enum cpu_direction {
-  CPU_FORWARD,
-  CPU_BACKWARD_DATA,
-  CPU_BACKWARD_WEIGHTS,
-  CPU_N_DIRECTIONS
-} cpu_direction;
+dnnl_status_t vane_cpu_append_relu(dnnl_post_ops_t ops);
 
-typedef struct cpu_conv_spec {
-  cpu_direction direction;
-  bool winograd; /* else direct */
-  cpu_array x, weights, y;
-  int64_t stride, padding;
-  bool bias;
-  bool residual, relu; /* forward only */
-} cpu_conv_spec;
+/* `forward`: for the backward directions, a forward descriptor of the same shape. Forward is always
+ * that of training: for inference alone, Winograd wants its weights in an order of its own. */
+dnnl_status_t vane_cpu_conv_desc_make(dnnl_primitive_desc_t *desc, dnnl_engine_t engine,
+                                      const cpu_conv_spec *spec, const cpu_conv_mds *mds,
+                                      dnnl_alg_kind_t algorithm,
+                                      const_dnnl_primitive_desc_t forward,
+                                      const_dnnl_primitive_attr_t attributes);
 
-/* One prepared computation. Not for use by two threads at once. */
-typedef struct cpu_primitive cpu_primitive;
-
-VANE_CHECKED
-vane_status vane_cpu_onednn_open(cpu_onednn *onednn, int n_threads);
-void vane_cpu_onednn_close(cpu_onednn *onednn); /* takes a zeroed struct */
-
-/* Whether oneDNN would use AVX-512 here (its own limit, such as ONEDNN_MAX_CPU_ISA, counts). */
-bool vane_cpu_onednn_avx512(void);
-
-/* A convolution. Buffers of `run`: forward x, weights, y, bias, residual; backward
- * data dy, weights, dx; backward weights x, dy, dweights, dbias; those that the spec
- * lacks are left out. Where oneDNN wants the weights in another order than spec->weights, they are
- * reordered through the workspace. *primitive is NULL where oneDNN has no such implementation. */
-VANE_CHECKED
-vane_status vane_cpu_convolution_create(const cpu_onednn *onednn, const cpu_conv_spec *spec,
-                                        cpu_primitive **primitive);
-
-/* c [m, n] = a [m, k] b [k, n], then + bias [1, n] where `bias`, then ReLU where `relu`. Buffers:
- * a, b, c, bias. */
-VANE_CHECKED
-vane_status vane_cpu_product_create(const cpu_onednn *onednn, const cpu_array *a,
-                                    const cpu_array *b, const cpu_array *c, bool bias, bool relu,
-                                    cpu_primitive **primitive);
-
-void vane_cpu_primitive_destroy(cpu_primitive *primitive); /* takes NULL */
-
-/* Scratch that `run` needs, 64-byte aligned. */
-size_t vane_cpu_primitive_workspace_bytes(const cpu_primitive *primitive);
-
-/* oneDNN's name of the implementation, such as "jit:avx512_core". */
-const char *vane_cpu_primitive_name(const cpu_primitive *primitive);
-
-/* Runs to the end, on onednn->n_threads threads. */
-VANE_CHECKED
-vane_status vane_cpu_primitive_run(const cpu_onednn *onednn, cpu_primitive *primitive,
-                                   const void *const *buffers, void *workspace);
+/* `bias` may be NULL. */
+dnnl_status_t vane_cpu_product_desc_make(dnnl_primitive_desc_t *desc, dnnl_engine_t engine,
+                                         cpu_md a, cpu_md b, cpu_md bias, cpu_md c,
+                                         const_dnnl_primitive_attr_t attributes);
 
 #endif
