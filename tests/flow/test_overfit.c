@@ -15,8 +15,10 @@ static void a_few_pictures_are_learnt_by_heart(void **state) {
                               "data.train.part=test",
                               "data.train.count=24",
                               "train.batch=24",
+                              "train.steps=300",
                               "model.norm=batch",
-                              "optim.lr=0.01"};
+                              "optim.lr=0.01",
+                              "optim.schedule=cosine"};
     vane_trainer *trainer = small_trainer(settings, 8);
     vane_loader *test;
     vane_scores before, after;

@@ -63,8 +63,8 @@ static int remove_scratch(void **state) {
 }
 
 static const char *in_run(const scratch *made, const char *name) {
-  static char path[2 * PATH_BYTES];
-  snprintf(path, sizeof path, "%s/%s", made->folder, name);
+  static char path[PATH_BYTES];
+  snprintf(path, sizeof path, "%s/%.190s", made->folder, name);
   return path;
 }
 
