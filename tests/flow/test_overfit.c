@@ -17,9 +17,10 @@ static void a_few_pictures_are_learnt_by_heart(void **state) {
                               "train.batch=24",
                               "train.steps=300",
                               "model.norm=batch",
+                              "model.heads.angle.hidden=[24]",
                               "optim.lr=0.01",
                               "optim.schedule=cosine"};
-    vane_trainer *trainer = small_trainer(settings, 8);
+    vane_trainer *trainer = small_trainer(settings, 9);
     vane_loader *test;
     vane_scores before, after;
     assert_ok(vane_loader_open(&trainer->config, true, 24, 0, NULL, &test));
