@@ -3,9 +3,9 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
+#include "train/stopwatch.h"
 
 /* Calls before the first that counts: pages are mapped, caches filled, threads awake. */
 #define N_WARM_UP 3
@@ -14,17 +14,6 @@
 #define SEGMENT_BYTES 64
 
 /* ---- Timing ------------------------------------------------------------------------------ */
-
-static double now_ms(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return 1e3 * (double)time.tv_sec + 1e-6 * (double)time.tv_nsec;
-}
-
-static int compare_ms(const void *left, const void *right) {
-  double a = *(const double *)left, b = *(const double *)right;
-  return (a > b) - (a < b);
-}
 
 typedef vane_status (*timed_call)(void *context);
 
@@ -35,18 +24,15 @@ static vane_status measure(timed_call call, void *context, int64_t repeats, int6
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)repeats);
   vane_status status = VANE_OK;
   for (int64_t i = -N_WARM_UP; i < repeats && status == VANE_OK; i++) {
-    double begin = now_ms();
+    double begin = vane_stopwatch_ms();
     status = call(context);
     if (i >= 0)
-      ms[i] = now_ms() - begin;
+      ms[i] = vane_stopwatch_ms() - begin;
   }
   if (status == VANE_OK) {
-    qsort(ms, (size_t)repeats, sizeof *ms, compare_ms);
-    double median = 0.5 * (ms[(repeats - 1) / 2] + ms[repeats / 2]);
-    *result = (vane_bench_result){.ms = median,
-                                  .fastest_ms = ms[0],
-                                  .model_bytes = model_bytes,
-                                  .gb_per_s = (double)model_bytes / (median * 1e6)};
+    vane_stopwatch_sum_up(ms, repeats, &result->ms, &result->fastest_ms);
+    result->model_bytes = model_bytes;
+    result->gb_per_s = (double)model_bytes / (result->ms * 1e6);
   }
   free(ms);
   return status;

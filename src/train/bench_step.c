@@ -1,0 +1,121 @@
+#include "train/bench_step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "data/loader.h"
+#include "train/step.h"
+#include "train/stopwatch.h"
+
+#define N_BATCHES 4 /* several, so that caches do not know the pixels already */
+#define N_WARM_UP 3 /* pages are mapped, threads awake */
+
+typedef struct step_run {
+  vane_trainer *trainer;
+  vane_batch batches[N_BATCHES]; /* pixels and labels owned, no origins */
+  double *ms;                    /* [steps] */
+} step_run;
+
+static vane_status copy_batch(const vane_config *config, const vane_batch *from, vane_batch *to) {
+  const int64_t *input = config->model_input;
+  size_t pixel_bytes = (size_t)(from->n * input[0] * input[1] * input[2]);
+  size_t label_bytes = (size_t)from->n * sizeof *from->labels;
+  *to = (vane_batch){.number = from->number,
+                     .n = from->n,
+                     .pixels = malloc(pixel_bytes),
+                     .labels = malloc(label_bytes)};
+  if (!to->pixels || !to->labels)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for a few batches; lower train.batch");
+  memcpy(to->pixels, from->pixels, pixel_bytes);
+  memcpy(to->labels, from->labels, label_bytes);
+  return VANE_OK;
+}
+
+/* The loader is closed afterwards: its threads do not compete with the steps. */
+static vane_status read_batches(const vane_config *config, const vane_log *log, step_run *run) {
+  vane_loader *loader;
+  VANE_TRY(vane_loader_open(config, false, config->train_batch, 0, log, &loader));
+  vane_status status = VANE_OK;
+  for (int b = 0; status == VANE_OK && b < N_BATCHES; b++) {
+    const vane_batch *lent;
+    status = vane_loader_take(loader, &lent);
+    if (status != VANE_OK)
+      break;
+    status = copy_batch(config, lent, &run->batches[b]);
+    vane_loader_give_back(loader, lent);
+  }
+  vane_loader_close(loader);
+  return status;
+}
+
+static vane_status prepare(const vane_config *config, int64_t steps, const vane_log *log,
+                           step_run *run) {
+  run->ms = malloc((size_t)steps * sizeof *run->ms);
+  if (!run->ms)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)steps);
+  VANE_TRY(read_batches(config, log, run));
+  VANE_TRY(vane_trainer_create(config, NULL, &run->trainer));
+  return vane_network_draw(run->trainer->network);
+}
+
+static vane_status time_step(step_run *run, double *ms) {
+  vane_trainer *trainer = run->trainer;
+  double begin = vane_stopwatch_ms();
+  VANE_TRY(vane_step_run(trainer, &run->batches[trainer->step % N_BATCHES]));
+  VANE_TRY(trainer->device->memory.synchronize(trainer->device));
+  *ms = vane_stopwatch_ms() - begin;
+  return VANE_OK;
+}
+
+static vane_status time_steps(step_run *run, int64_t steps, const vane_bench_step_watch *watch) {
+  vane_status status = VANE_OK;
+  for (int64_t i = 0; i < N_WARM_UP; i++)
+    VANE_TRY(time_step(run, &run->ms[0]));
+  if (watch->begin)
+    watch->begin(watch->user);
+  for (int64_t i = 0; status == VANE_OK && i < steps; i++)
+    status = time_step(run, &run->ms[i]);
+  if (watch->end)
+    watch->end(watch->user);
+  return status;
+}
+
+static vane_status check_steps(const vane_trainer *trainer) {
+  vane_device *device = trainer->device;
+  vane_step_record record;
+  VANE_TRY(device->memory.download(device, &record, trainer->record, sizeof record));
+  VANE_TRY(device->memory.synchronize(device));
+  if (record.sum.skipped > 0)
+    return vane_fail(VANE_ERR_NUMERIC,
+                     "%.0f of %.0f steps met a value that is not finite and wrote nothing; lower "
+                     "optim.lr",
+                     record.sum.skipped, record.sum.steps);
+  return VANE_OK;
+}
+
+vane_status vane_bench_step(const vane_config *config, int64_t steps,
+                            const vane_bench_step_watch *watch, const vane_log *log,
+                            vane_bench_step_result *result) {
+  if (steps < 1)
+    return vane_fail(VANE_ERR_ARGUMENT, "bench step: at least one step is needed");
+  step_run run = {0};
+  vane_status status = prepare(config, steps, log, &run);
+  if (status == VANE_OK)
+    status = time_steps(&run, steps, watch);
+  if (status == VANE_OK)
+    status = check_steps(run.trainer);
+  if (status == VANE_OK) {
+    *result = (vane_bench_step_result){
+        .steps = steps, .n_parameters = vane_parameters_count(&run.trainer->network->parameters)};
+    vane_stopwatch_sum_up(run.ms, steps, &result->ms, &result->fastest_ms);
+    result->images_per_s = 1e3 * (double)config->train_batch / result->ms;
+  }
+  for (int b = 0; b < N_BATCHES; b++) {
+    free(run.batches[b].pixels);
+    free(run.batches[b].labels);
+  }
+  vane_trainer_destroy(run.trainer);
+  free(run.ms);
+  return status;
+}

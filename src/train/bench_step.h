@@ -1,0 +1,31 @@
+/* How long a training step takes, the data being there already. */
+#ifndef VANE_TRAIN_BENCH_STEP_H
+#define VANE_TRAIN_BENCH_STEP_H
+
+#include "base/log.h"
+#include "train/trainer.h"
+
+typedef struct vane_bench_step_result {
+  int64_t steps, n_parameters;
+  double ms;         /* median of one step, its upload included */
+  double fastest_ms; /* the best one */
+  double images_per_s;
+} vane_bench_step_result;
+
+/* Told right before the first and right after the last step that counts; both may be NULL. */
+typedef struct vane_bench_step_watch {
+  void (*begin)(void *user);
+  void (*end)(void *user);
+  void *user;
+} vane_bench_step_watch;
+
+/* Trains freshly drawn weights on a few batches of the configuration's training source, read before
+ * the clock starts: some steps to warm up, then `steps` (at least 1) that count, each waited for. A
+ * step that wrote nothing because of a non-finite value is VANE_ERR_NUMERIC: its time means
+ * nothing. */
+VANE_CHECKED
+vane_status vane_bench_step(const vane_config *config, int64_t steps,
+                            const vane_bench_step_watch *watch, const vane_log *log,
+                            vane_bench_step_result *result);
+
+#endif
