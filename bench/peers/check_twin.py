@@ -78,6 +78,8 @@ def check_angle_gradients():
     for kind, truth in expected.items():
         samples = angle_samples(settings_with(model__heads__angle__kind=kind), out, phase)
         near(f"gradient of {kind}", gradient(samples, out), truth)
+    unit, zero = settings_with(model__heads__angle__kind="unit"), torch.zeros(7, 2, dtype=torch.float64).requires_grad_()
+    near("gradient of unit without a direction", gradient(angle_samples(unit, zero, phase), zero), -target)
     bins = settings_with(model__heads__angle__kind="bins")
     logits = torch.randn(7, 72, dtype=torch.float64, generator=generator, requires_grad=True)
     soft = np.exp(np.cos(2 * np.pi * np.arange(72) / 72 - phase.numpy()[:, None]) / math.radians(5) ** 2

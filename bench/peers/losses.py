@@ -66,7 +66,9 @@ def angle_samples(settings, output, phase):
     agreement = (output * target).sum(1)
     length = output.norm(dim=1)
     if kind == "unit":
-        return 1 - agreement / length.clamp(min=1e-12)
+        # Without a direction the value is 1, and the gradient -t.
+        nowhere = 1 - (agreement - agreement.detach())
+        return torch.where(length < 1e-12, nowhere, 1 - agreement / length.clamp(min=1e-12))
     return math.log(2 * math.pi) + torch.log(torch.special.i0e(length)) + length - agreement
 
 

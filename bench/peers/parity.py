@@ -65,7 +65,10 @@ def compare_first_step(settings, vane, checkpoint, examples):
             good &= off <= bound
             print(f"{kind + ' ' + name:32}{vane[kind][name]:16.9g}{truth:16.9g}{off:13.1e}"
                   f"{difference(rounded[kind][name], truth):13.1e}{bound:9.0e}{'' if off <= bound else '  BROKEN'}")
-    return good
+    cosines = [abs(value - exact["cosine"][pair]) for pair, value in vane["cosine"].items()]
+    print(f"{'cosines, largest difference':32}{'':32}{max(cosines):13.1e}{'':13}{NORM_BOUND:9.0e}"
+          f"{'' if max(cosines) <= NORM_BOUND else '  BROKEN'}")
+    return good and max(cosines) <= NORM_BOUND
 
 
 def walk(settings, dtype, checkpoint, examples, steps):
