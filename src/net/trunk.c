@@ -84,9 +84,10 @@ vane_status vane_trunk_reserve(vane_trunk *trunk, vane_arena *activations) {
     if (op->y != NONE)
       VANE_TRY(vane_arena_reserve(activations, trunk->values[op->y].bytes,
                                   &trunk->values[op->y].item, "%s", op->name));
-    size_t saved = op->norm                      ? (size_t)(2 * op->norm->desc.c) * real
-                   : op->pool && trunk->training ? op->pool->index_bytes
-                                                 : 0;
+    /* Without training nobody reads it, but pool.forward still writes its index. */
+    size_t saved = op->norm   ? (size_t)(2 * op->norm->desc.c) * real
+                   : op->pool ? op->pool->index_bytes
+                              : 0;
     VANE_TRY(vane_arena_reserve(activations, saved, &op->saved_item, "%s.saved", op->name));
   }
   for (int i = 0; i < trunk->n_slots; i++)
@@ -177,7 +178,7 @@ static vane_status forward_op(const vane_trunk *trunk, const trunk_op *op, void 
         device, op->norm, x, weight, bias, residual,
         (const unsigned char *)running + (size_t)op->running * device->real_bytes, y);
   case OP_POOL:
-    return device->pool.forward(device, op->pool, x, y, trunk->training ? op->saved : NULL);
+    return device->pool.forward(device, op->pool, x, y, op->saved);
   case OP_RELU:
     return device->elementwise.relu(device, x, y);
   case OP_GLOBAL_POOL:
