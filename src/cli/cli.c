@@ -43,13 +43,8 @@ bool settings_add(vane_settings *settings, const char *assignment) {
 }
 
 bool settings_add_device(vane_settings *settings, const char *name) {
-  static const char key[] = "device.kind=";
-  char *assignment = malloc(sizeof key + strlen(name));
-  if (!assignment)
-    return false;
-  strcpy(assignment, key);
-  strcat(assignment, name);
-  return settings_add(settings, assignment);
+  snprintf(settings->device, sizeof settings->device, "device.kind=%s", name);
+  return settings_add(settings, settings->device);
 }
 
 vane_status settings_apply(const vane_settings *settings, vane_config *config) {

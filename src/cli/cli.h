@@ -29,16 +29,18 @@ int failure(void);
 /* Messages to standard error, "warning: " before warnings. */
 extern const vane_log stderr_log;
 
-/* Options that several commands take: collected while options are read, applied in order. */
+/* Options that several commands take: collected while options are read, applied in order. Not to be
+ * copied: an assignment may point to the struct's own text. */
 typedef struct vane_settings {
   const char *assignments[256]; /* --set KEY=VALUE, and --device as device.kind=... */
   int n_assignments;
+  char device[64]; /* the assignment that --device means */
 } vane_settings;
 
 /* Remembers one assignment; false when there are too many. */
 bool settings_add(vane_settings *settings, const char *assignment);
 
-/* "device.kind=NAME", owned by the settings for the process's life. */
+/* Remembers "device.kind=NAME", the last one given. A name too long for it is cut, and no kind. */
 bool settings_add_device(vane_settings *settings, const char *name);
 
 /* Defaults, then the file, then the assignments, then vane_config_check. `path` NULL: no file. */

@@ -18,6 +18,7 @@ typedef struct shard_job {
   const vane_config *config;
   vane_source *source;
   const char *folder, *name;
+  const vane_log *log;
   int64_t n_examples, n_shards;
 } shard_job;
 
@@ -68,6 +69,15 @@ static vane_status write_shard(void *user, int64_t shard) {
   return status;
 }
 
+/* A word after every tenth of the way. */
+static vane_status report_shard(void *user, int64_t shard) {
+  const shard_job *job = user;
+  int64_t done = shard + 1, tenth = (job->n_shards + 9) / 10;
+  if (done % tenth == 0 && done < job->n_shards)
+    vane_log_info(job->log, "%" PRId64 " of %" PRId64 " files written", done, job->n_shards);
+  return VANE_OK;
+}
+
 /* Whether `entry` is a shard of this name out of another number of shards. */
 static bool is_of_another_set(const shard_job *job, const char *entry) {
   size_t n_name = strlen(job->name);
@@ -104,7 +114,7 @@ static vane_status write_all(shard_job *job, int64_t count) {
   job->n_examples = count > 0 ? count : n_source;
   job->n_shards = (job->n_examples + VANE_SHARD_EXAMPLES - 1) / VANE_SHARD_EXAMPLES;
   VANE_TRY(check_folder(job));
-  vane_parallel parallel = {.work = write_shard, .user = job};
+  vane_parallel parallel = {.work = write_shard, .finish = report_shard, .user = job};
   return vane_parallel_run(&parallel, job->n_shards, job->config->data_threads);
 }
 
@@ -114,7 +124,7 @@ vane_status vane_shards_write(const vane_config *config, bool test, int64_t coun
   if (!name[0] || strchr(name, '/') || count < 0)
     return vane_fail(VANE_ERR_ARGUMENT, "'%s' is no name for a file, or %" PRId64 " no count", name,
                      count);
-  shard_job job = {.config = config, .folder = folder, .name = name};
+  shard_job job = {.config = config, .folder = folder, .name = name, .log = log};
   VANE_TRY(vane_source_open(config, test, log, &job.source));
   vane_status status = write_all(&job, count);
   vane_source_close(job.source);
