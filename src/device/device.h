@@ -339,7 +339,7 @@ typedef struct vane_reduce_ops {
   /* (N20). record->gram from the slots, one per head, `count` reals each; a NULL slot is zero. The
    * fifth loss has no slot: its gradient is the weights themselves, so gram[4][4] is twice its
    * loss. In space trunk_output `parameters` and `gradients` are NULL, and its other dots are 0. In
-   * space parameters the slots cover the shared segments, which come first in the block; the head's
+   * space parameters the slots cover the shared segments that come first in the block; the head's
    * own `gradients` and the fifth loss's dots with all of them are added. */
   vane_status (*gram)(vane_device *device, const void *const slots[VANE_N_HEADS], int64_t count,
                       const vane_segment *segments, int64_t n_segments, const void *parameters,

@@ -243,7 +243,7 @@ vane_status vane_train(vane_trainer *trainer, vane_run *run, vane_best best, con
     status = open_loaders(&loop);
   if (status == VANE_OK)
     status = run_steps(&loop);
-  if (status == VANE_OK && config->grad_clip_average_norm > 0 && !loop.average_clips &&
+  if (status == VANE_OK && config->grad_clip_average_norm > 0 && loop.average_clips == 0 &&
       trainer->step > loop.first_step)
     vane_log_warning(
         log,

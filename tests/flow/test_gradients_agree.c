@@ -17,7 +17,7 @@ static float *first_gradient(const char *const *assignments, int n, int64_t *cou
 /* Both gradients are as Adam takes them in: the trunk's combined, the heads' scaled by coefficients
  * that are compared too. */
 static void assert_agree(const char *const *a, int n_a, const char *const *b, int n_b,
-                         double tolerance) {
+                         bool same_space, double tolerance) {
   int64_t count;
   vane_step_record record_a, record_b;
   float *gradient_a = first_gradient(a, n_a, &count, &record_a);
@@ -30,6 +30,9 @@ static void assert_agree(const char *const *a, int n_a, const char *const *b, in
     assert_true(fabs(record_a.loss[k] - record_b.loss[k]) <= 1e-6 * (1 + fabs(record_a.loss[k])));
     assert_true(fabs(record_a.coefficient[k] - record_b.coefficient[k]) <=
                 1e-4 * (fabs(record_a.coefficient[k]) + 1e-9));
+    for (int j = 0; j < VANE_N_LOSSES && same_space; j++)
+      assert_true(fabs(record_a.gram[k][j] - record_b.gram[k][j]) <=
+                  1e-4 * sqrt(record_a.gram[k][k] * record_a.gram[j][j]));
   }
   free(gradient_a);
   free(gradient_b);
@@ -39,10 +42,10 @@ static void both_spaces_give_one_gradient(void **state) {
   (void)state;
   const char *const features[] = {"grad.space=trunk_output", "loss.weights.angle=0.3"};
   const char *const parameters[] = {"grad.space=parameters", "loss.weights.angle=0.3"};
-  assert_agree(features, 2, parameters, 2, 1e-6);
+  assert_agree(features, 2, parameters, 2, false, 1e-6);
   const char *const features_norm[] = {"grad.space=trunk_output", "model.norm=batch"};
   const char *const parameters_norm[] = {"grad.space=parameters", "model.norm=batch"};
-  assert_agree(features_norm, 2, parameters_norm, 2, 1e-5);
+  assert_agree(features_norm, 2, parameters_norm, 2, false, 1e-5);
 }
 
 static void micro_batches_give_the_large_batch_s_gradient(void **state) {
@@ -60,13 +63,14 @@ static void micro_batches_give_the_large_batch_s_gradient(void **state) {
     memcpy(micro, settings[i], sizeof settings[i]);
     large[3] = "train.accumulate=1";
     micro[3] = i % 2 ? "train.accumulate=4" : "train.accumulate=3";
-    assert_agree(large, 4, micro, 4, 2e-6);
+    assert_agree(large, 4, micro, 4, true, 2e-6);
   }
 }
 
 static void cpu_agrees_with_ref(void **state) {
   (void)state;
   static const char *const settings[][2] = {
+      {"grad.weighting=uncertainty", "grad.space=parameters"},
       {"model.norm=none", "model.heads.angle.kind=sincos"},
       {"model.norm=batch", "model.heads.angle.kind=bins"},
       {"model.norm=none", "model.heads.angle.kind=von_mises"},
@@ -75,7 +79,7 @@ static void cpu_agrees_with_ref(void **state) {
   for (int i = 0; i < COUNT(settings); i++) {
     const char *ref[] = {settings[i][0], settings[i][1], "device.kind=ref"};
     const char *cpu[] = {settings[i][0], settings[i][1], "device.kind=cpu"};
-    assert_agree(ref, 3, cpu, 3, 1e-5);
+    assert_agree(ref, 3, cpu, 3, true, 1e-5);
   }
 }
 

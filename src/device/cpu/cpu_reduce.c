@@ -69,14 +69,14 @@ static void add_dots(dot_rows rows, cpu_share share, double dots[N_PAIRS]) {
       dots[pair] += sums[pair][lane];
 }
 
-/* A shared segment has a gradient per head, a head's own segment one; the fifth loss's gradient is
- * the weights, where they decay. */
+/* A shared segment has a gradient per head, unless it lies behind the slots (log variances); a
+ * head's own segment has one; the fifth loss's gradient is the weights, where they decay. */
 static dot_rows rows_of(const vane_segment *segment, const void *const slots[VANE_N_HEADS],
-                        const float *parameters, const float *gradients) {
+                        int64_t count, const float *parameters, const float *gradients) {
   dot_rows rows = {{NULL}};
   for (int k = 0; k < VANE_N_HEADS; k++) {
     if (segment->task == VANE_SHARED)
-      rows.row[k] = slots[k];
+      rows.row[k] = segment->offset < count ? slots[k] : NULL;
     else if (segment->task == k)
       rows.row[k] = gradients;
   }
@@ -102,7 +102,7 @@ static vane_status cpu_gram(vane_device *device, const void *const slots[VANE_N_
   {
     cpu_share share = cpu_share_of(total, omp_get_thread_num(), omp_get_num_threads());
     for (int64_t i = 0; i < n_segments; i++)
-      add_dots(rows_of(&segments[i], slots, parameters, gradients),
+      add_dots(rows_of(&segments[i], slots, count, parameters, gradients),
                cpu_share_meet(share, &segments[i]), partials_of(cpu, omp_get_thread_num()));
   }
   int pair = 0;
