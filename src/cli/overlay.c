@@ -21,7 +21,7 @@
  * for larger ones. */
 #define PICTURE_WIDTH    448
 #define WIDE_TILE_WIDTH  208
-#define TILE_WIDTH       176
+#define TILE_WIDTH       188
 #define MOST_WIDE_TILES  6
 #define MARGIN           20
 #define GAP              16
@@ -196,11 +196,18 @@ typedef struct sheet {
   double width, height;
 } sheet;
 
-/* About twice as wide as high. */
+/* Once to three times as wide as high, with as few empty places as can be; of equals the one
+ * nearest to twice as wide. */
+static int64_t choose_columns(int64_t n) {
+  int64_t best = (int64_t)ceil(sqrt(2.0 * (double)n)), most = (int64_t)sqrt(3.0 * (double)n);
+  for (int64_t columns = (int64_t)ceil(sqrt((double)n)); columns <= most; columns++)
+    if ((columns - n % columns) % columns < (best - n % best) % best)
+      best = columns;
+  return best < n ? best : n;
+}
+
 static sheet plan_sheet(const vane_overlay *overlay, int64_t n) {
-  sheet plan = {.n_columns = (int64_t)ceil(sqrt(2.0 * (double)n))};
-  if (plan.n_columns > n)
-    plan.n_columns = n;
+  sheet plan = {.n_columns = choose_columns(n)};
   plan.n_rows = (n + plan.n_columns - 1) / plan.n_columns;
   plan.tile_width = plan.n_columns <= MOST_WIDE_TILES ? WIDE_TILE_WIDTH : TILE_WIDTH;
   plan.image_height = image_height(overlay, plan.tile_width);
