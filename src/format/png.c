@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/png_plain.h"
 
 /* Larger images are refused before anything is allocated: no network looks at one, so its header
  * is damaged. 2^14 pixels a side and RGB stay below a gigabyte. */
@@ -144,9 +143,6 @@ static vane_status read_from_memory(const void *bytes, size_t n_bytes, const png
 
 vane_status vane_png_decode(const void *bytes, size_t n_bytes, int64_t height, int64_t width,
                             int64_t channels, uint8_t *pixels) {
-  if (vane_png_detect(bytes, n_bytes) &&
-      vane_png_decode_plain(bytes, n_bytes, height, width, channels, pixels))
-    return VANE_OK;
   png_facts expected = {.height = height, .width = width, .channels = channels}, found;
   return read_from_memory(bytes, n_bytes, &expected, &found, pixels);
 }

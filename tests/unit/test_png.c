@@ -4,7 +4,6 @@
 #include <png.h>
 
 #include "format/png.h"
-#include "format/png_plain.h"
 
 /* A PNG file as libpng writes it, with the settings that vane's own encoder never uses. */
 typedef struct sample {
@@ -71,14 +70,6 @@ static void assert_decodes(const void *bytes, size_t n_bytes, int64_t height, in
   free(pixels);
 }
 
-static bool is_plain(const void *bytes, size_t n_bytes, int64_t height, int64_t width,
-                     int64_t channels) {
-  uint8_t *pixels = malloc((size_t)(height * width * channels));
-  bool plain = vane_png_decode_plain(bytes, n_bytes, height, width, channels, pixels);
-  free(pixels);
-  return plain;
-}
-
 static void decodes_what_it_encodes(void **state) {
   (void)state;
   const int64_t sizes[][2] = {{1, 1}, {1, 7}, {9, 1}, {5, 3}, {64, 64}, {40, 300}};
@@ -92,7 +83,6 @@ static void decodes_what_it_encodes(void **state) {
       assert_ok(vane_png_encode(pixels, height, width, channels, &bytes, &n_bytes));
       assert_true(vane_png_detect(bytes, n_bytes));
       assert_decodes(bytes, n_bytes, height, width, channels, pixels);
-      assert_true(is_plain(bytes, n_bytes, height, width, channels));
       int64_t found[3];
       assert_ok(vane_png_size(bytes, n_bytes, &found[0], &found[1], &found[2]));
       assert_true(found[0] == height && found[1] == width && found[2] == channels);
@@ -116,7 +106,6 @@ static void undoes_every_filter(void **state) {
                         .depth = 8,
                         .filters = filters[f]};
         write_sample(&file, 48, 50, pixels, (size_t)(50 * channels));
-        assert_true(is_plain(file.bytes, file.n_bytes, 48, 50, channels));
         assert_decodes(file.bytes, file.n_bytes, 48, 50, channels, pixels);
       }
 }
@@ -134,11 +123,10 @@ static void large_images_come_in_several_chunks(void **state) {
   for (size_t i = 0; i + 4 <= file.n_bytes; i++)
     n_chunks += memcmp(file.bytes + i, "IDAT", 4) == 0;
   assert_true(n_chunks > 1);
-  assert_true(is_plain(file.bytes, file.n_bytes, 100, 150, 3));
   assert_decodes(file.bytes, file.n_bytes, 100, 150, 3, pixels);
 }
 
-static void interlaced_images_go_through_libpng(void **state) {
+static void interlaced_images_are_decoded(void **state) {
   (void)state;
   static sample file;
   static uint8_t pixels[33 * 21 * 3];
@@ -148,7 +136,6 @@ static void interlaced_images_go_through_libpng(void **state) {
                     .depth = 8,
                     .interlace = PNG_INTERLACE_ADAM7};
     write_sample(&file, 33, 21, pixels, (size_t)(21 * channels));
-    assert_false(is_plain(file.bytes, file.n_bytes, 33, 21, channels));
     assert_decodes(file.bytes, file.n_bytes, 33, 21, channels, pixels);
   }
 }
@@ -327,11 +314,6 @@ static void a_stream_with_too_few_rows_is_refused(void **state) {
   write_sample(&file, 11, 12, pixels, 12);
   file.bytes[8 + 8 + 7] = 12; /* the header's height */
   seal_chunk(file.bytes + 8);
-  /* Outside AddressSanitizer the decoder gets this block again: zeros, which look like a row. */
-  uint8_t *taken = malloc(12 * 12), *zeros = calloc(12 * 13 + 12, 1);
-  free(zeros);
-  assert_false(vane_png_decode_plain(file.bytes, file.n_bytes, 12, 12, 1, taken));
-  free(taken);
   assert_fails(vane_png_decode(file.bytes, file.n_bytes, 12, 12, 1, decoded), VANE_ERR_FORMAT,
                "Not enough image data");
 }
@@ -387,7 +369,7 @@ int main(void) {
       cmocka_unit_test(decodes_what_it_encodes),
       cmocka_unit_test(undoes_every_filter),
       cmocka_unit_test(large_images_come_in_several_chunks),
-      cmocka_unit_test(interlaced_images_go_through_libpng),
+      cmocka_unit_test(interlaced_images_are_decoded),
       cmocka_unit_test(grey_of_any_depth_becomes_bytes),
       cmocka_unit_test(colour_becomes_grey_by_luma),
       cmocka_unit_test(palettes_are_looked_up),
