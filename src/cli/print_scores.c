@@ -4,29 +4,25 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "net/heads.h"
-
-/* JSON has no NaN: a figure that no image has a label for is null. */
-static json_t *number(double value) {
-  return isfinite(value) ? json_real(value) : json_null();
-}
 
 void print_scores_json(const vane_scores *s, int64_t step) {
   json_t *loss = json_object();
   for (int k = 0; k < VANE_N_LOSSES; k++)
-    json_object_set_new(loss, vane_loss_names[k], number(s->loss[k]));
+    json_object_set_new(loss, vane_loss_names[k], json_of_number(s->loss[k]));
   json_t *object = json_pack(
       "{s:I, s:I, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o}, "
       "s:{s:o}}",
       "step", (json_int_t)step, "images", (json_int_t)s->images, "loss", loss, "presence", "auroc",
-      number(s->auroc), "average_precision", number(s->average_precision), "accuracy",
-      number(s->accuracy), "ece", number(s->ece), "angle", "mae_deg", number(s->mae_deg),
-      "median_deg", number(s->median_deg), "rmse_deg", number(s->rmse_deg), "acc5", number(s->acc5),
-      "acc10", number(s->acc10), "acc30", number(s->acc30), "flip", number(s->flip), "magnitude",
-      "mape", number(s->mape), "position", "mae_px", number(s->mae_px));
-  json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
-  putchar('\n');
-  json_decref(object);
+      json_of_number(s->auroc), "average_precision", json_of_number(s->average_precision),
+      "accuracy", json_of_number(s->accuracy), "ece", json_of_number(s->ece), "angle", "mae_deg",
+      json_of_number(s->mae_deg), "median_deg", json_of_number(s->median_deg), "rmse_deg",
+      json_of_number(s->rmse_deg), "acc5", json_of_number(s->acc5), "acc10",
+      json_of_number(s->acc10), "acc30", json_of_number(s->acc30), "flip", json_of_number(s->flip),
+      "magnitude", "mape", json_of_number(s->mape), "position", "mae_px",
+      json_of_number(s->mae_px));
+  json_print(object);
 }
 
 static void line(const char *name, double value, double factor, const char *format) {
