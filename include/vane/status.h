@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define VANE_CHECKED               __attribute__((warn_unused_result))
+#define VANE_CHECKED             __attribute__((warn_unused_result))
 #define VANE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define VANE_CHECKED
