@@ -13,11 +13,13 @@ first=checkpoints/step-00000000.safetensors
 last=checkpoints/last.safetensors
 final=checkpoints/step-$(printf %08d $steps).safetensors
 
+began=$(date +%s%N)
 "$vane" train "$presets/scenes.yaml" --out "$whole" --set train.steps=$steps --set train.keep=1000 \
   --set train.save_every=7 --set train.eval_every=31 --set train.log_every=5 --set train.batch=32 \
   --set data.test.count=64 --set data.train.count=1000 --set "data.threads=$threads" \
   --set "device.convolution=$convolution" --set 'data.augment={rotate: 20, flip: true, shift: 2}' \
   >/dev/null 2>"$work/log" || { cat "$work/log"; exit 1; }
+whole_ms=$((($(date +%s%N) - began) / 1000000))
 
 # Algorithms that were chosen by measurement are part of every checkpoint: both runs begin with the
 # same first one.
@@ -31,7 +33,9 @@ kills=0
 while [ "$kills" -lt 10 ]; do
   "$vane" train --resume "$killed" >/dev/null 2>"$work/log" &
   process=$!
-  sleep "0.$((RANDOM % 700 + 200))"
+  # Up to an eighth of the whole run's time, start included: ten of them seldom make a whole run.
+  delay_ms=$((RANDOM * whole_ms / 8 / 32768))
+  sleep "$((delay_ms / 1000)).$(printf %03d $((delay_ms % 1000)))"
   if ! kill -9 $process 2>/dev/null; then
     echo "the run ended after $kills kills, before the tenth: give it more steps"
     cat "$work/log"
