@@ -82,9 +82,39 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
   }
 }
 
+static volatile sig_atomic_t asked_to_stop;
+
+static void ask_to_stop(void *user, const vane_progress *progress) {
+  (void)user;
+  (void)progress;
+  asked_to_stop = 1;
+}
+
+/* A request to stop ends the run after the step under way, with a checkpoint of that step. */
+static void a_request_to_stop_leaves_a_checkpoint(void **state) {
+  const scratch *area = *state;
+  char folder[128], path[256];
+  snprintf(folder, sizeof folder, "%s/run", area->folder);
+  vane_trainer *trainer = small_trainer(NULL, 0);
+  vane_run *run;
+  vane_checkpoint *checkpoint;
+  vane_observer observer = {.progress = ask_to_stop, .stop = &asked_to_stop};
+  trainer->config.train_log_every = 3;
+  assert_ok(vane_run_create(folder, "seed: 1\n", 3, &run));
+  assert_ok(vane_train(trainer, run, (vane_best){0}, NULL, &observer));
+  assert_int_equal(trainer->step, 3); /* of 8: the first report asked */
+  assert_ok(vane_run_find_checkpoint(folder, false, path, sizeof path));
+  assert_ok(vane_checkpoint_open(path, &checkpoint));
+  assert_int_equal(vane_checkpoint_step(checkpoint), 3);
+  vane_checkpoint_close(checkpoint);
+  vane_run_close(run);
+  vane_trainer_destroy(trainer);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       scratch_test(stopped_runs_end_in_the_same_bits),
+      scratch_test(a_request_to_stop_leaves_a_checkpoint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
