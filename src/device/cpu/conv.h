@@ -1,5 +1,6 @@
-/* A convolution's plan on the CPU, shared by cpu_conv.c (which makes and runs it) and
- * cpu_conv_choose.c (which picks its algorithms). */
+/* A convolution's plan on the CPU, shared by cpu_conv.c (the slots of the table), cpu_conv_choose.c
+ * (which picks the algorithms), cpu_conv_path.c (one direction with one algorithm) and
+ * cpu_conv_weights.c (the order in which weights are stored). */
 #ifndef VANE_DEVICE_CPU_CONV_H
 #define VANE_DEVICE_CPU_CONV_H
 
@@ -23,7 +24,14 @@ static inline bool vane_cpu_conv_needs(const vane_conv_desc *desc, cpu_direction
   return direction == CPU_FORWARD || desc->training;
 }
 
-/* Floats of x, of y and of the weights, as stored. */
+/* conv.put_weights and conv.get_weights of the table, and oneDNN's name for the order. */
+vane_status vane_cpu_conv_put_weights(vane_device *device, const vane_conv_plan *plan,
+                                      void *weights, const float *from_host);
+vane_status vane_cpu_conv_get_weights(vane_device *device, const vane_conv_plan *plan,
+                                      float *to_host, const void *weights);
+dnnl_format_tag_t vane_cpu_conv_weights_tag(const cpu_device *device, const cpu_conv_plan *plan);
+
+/* Floats of x and of y, as stored. */
 size_t vane_cpu_conv_x_count(const cpu_conv_plan *plan);
 size_t vane_cpu_conv_y_count(const cpu_conv_plan *plan);
 
