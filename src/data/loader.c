@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "data/augment.h"
@@ -293,12 +293,6 @@ int64_t vane_loader_examples(const vane_loader *loader) {
   return vane_source_count(loader->source);
 }
 
-static double now_s(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Waits for the batch whose turn it is; on return it belongs to the caller. */
 static vane_status wait_for_next(vane_loader *loader, vane_slot **slot_out) {
   vane_slot *slot = &loader->slots[loader->next_take % loader->n_slots];
@@ -308,10 +302,10 @@ static vane_status wait_for_next(vane_loader *loader, vane_slot **slot_out) {
     status = vane_fail(VANE_ERR_ARGUMENT, "all %" PRId64 " batches are lent; give one back first",
                        loader->n_slots);
   } else if (slot->state != VANE_SLOT_READY) {
-    double start_s = now_s();
+    double start_s = vane_clock_s();
     while (slot->state != VANE_SLOT_READY)
       pthread_cond_wait(&loader->done, &loader->lock);
-    loader->waited_s += now_s() - start_s;
+    loader->waited_s += vane_clock_s() - start_s;
   }
   if (status == VANE_OK)
     slot->state = VANE_SLOT_LENT;

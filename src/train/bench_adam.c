@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "train/stopwatch.h"
+#include "train/median.h"
 
 /* Calls before the first that counts: pages are mapped, caches filled, threads awake. */
 #define N_WARM_UP 3
@@ -24,13 +25,13 @@ static vane_status measure(timed_call call, void *context, int64_t repeats, int6
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)repeats);
   vane_status status = VANE_OK;
   for (int64_t i = -N_WARM_UP; i < repeats && status == VANE_OK; i++) {
-    double begin = vane_stopwatch_ms();
+    double begin_s = vane_clock_s();
     status = call(context);
     if (i >= 0)
-      ms[i] = vane_stopwatch_ms() - begin;
+      ms[i] = 1e3 * (vane_clock_s() - begin_s);
   }
   if (status == VANE_OK) {
-    vane_stopwatch_sum_up(ms, repeats, &result->ms, &result->fastest_ms);
+    vane_median_of(ms, repeats, &result->ms, &result->fastest_ms);
     result->model_bytes = model_bytes;
     result->gb_per_s = (double)model_bytes / (result->ms * 1e6);
   }

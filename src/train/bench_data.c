@@ -1,8 +1,8 @@
 #include "train/bench_data.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "data/loader.h"
-#include "train/stopwatch.h"
 
 static vane_status take(vane_loader *loader, int64_t batches, int64_t *images) {
   for (int64_t b = 0; b < batches; b++) {
@@ -19,9 +19,9 @@ static vane_status measure(vane_loader *loader, int64_t n_prepared, int64_t batc
   int64_t ignored = 0;
   VANE_TRY(take(loader, n_prepared, &ignored));
   *result = (vane_bench_data_result){.batches = batches};
-  double waited_s = vane_loader_waited_s(loader), begin = vane_stopwatch_ms();
+  double waited_s = vane_loader_waited_s(loader), begin_s = vane_clock_s();
   VANE_TRY(take(loader, batches, &result->images));
-  result->seconds = 1e-3 * (vane_stopwatch_ms() - begin);
+  result->seconds = vane_clock_s() - begin_s;
   result->waited_s = vane_loader_waited_s(loader) - waited_s;
   result->images_per_s = (double)result->images / result->seconds;
   return VANE_OK;

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "data/loader.h"
+#include "train/median.h"
 #include "train/step.h"
-#include "train/stopwatch.h"
 
 #define N_BATCHES 4 /* several, so that caches do not know the pixels already */
 #define N_WARM_UP 3 /* pages are mapped, threads awake */
@@ -61,10 +62,10 @@ static vane_status prepare(const vane_config *config, int64_t steps, const vane_
 
 static vane_status time_step(step_run *run, double *ms) {
   vane_trainer *trainer = run->trainer;
-  double begin = vane_stopwatch_ms();
+  double begin_s = vane_clock_s();
   VANE_TRY(vane_step_run(trainer, &run->batches[trainer->step % N_BATCHES]));
   VANE_TRY(trainer->device->memory.synchronize(trainer->device));
-  *ms = vane_stopwatch_ms() - begin;
+  *ms = 1e3 * (vane_clock_s() - begin_s);
   return VANE_OK;
 }
 
@@ -108,7 +109,7 @@ vane_status vane_bench_step(const vane_config *config, int64_t steps,
   if (status == VANE_OK) {
     *result = (vane_bench_step_result){
         .steps = steps, .n_parameters = vane_parameters_count(&run.trainer->network->parameters)};
-    vane_stopwatch_sum_up(run.ms, steps, &result->ms, &result->fastest_ms);
+    vane_median_of(run.ms, steps, &result->ms, &result->fastest_ms);
     result->images_per_s = 1e3 * (double)config->train_batch / result->ms;
   }
   for (int b = 0; b < N_BATCHES; b++) {

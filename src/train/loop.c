@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "data/loader.h"
 #include "train/evaluate.h"
@@ -30,21 +30,15 @@ typedef struct training {
   double average_clips; /* steps in which clip_by_average_norm acted */
 } training;
 
-static double now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* Evaluations and checkpoints do not count as training time: the clock stops for them. */
 static void stop_clock(training *loop) {
-  double passed = now_s() - loop->resumed_at_s;
+  double passed = vane_clock_s() - loop->resumed_at_s;
   loop->started_s += passed;
   loop->interval_s += passed;
 }
 
 static void start_clock(training *loop) {
-  loop->resumed_at_s = now_s();
+  loop->resumed_at_s = vane_clock_s();
 }
 
 /* --- reports --- */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "device/cpu/conv.h"
 
@@ -90,12 +90,9 @@ static vane_status time_run(const cpu_device *device, const cpu_conv_plan *plan,
                                     .residual = s->memory[RESIDUAL],
                                     .weights = s->memory[WEIGHTS],
                                     .bias = s->memory[BIAS]};
-  struct timespec begin, end;
-  clock_gettime(CLOCK_MONOTONIC, &begin);
+  double begin_s = vane_clock_s();
   VANE_TRY(vane_cpu_conv_run(device, plan, direction, path, &buffers, s->memory[WORKSPACE]));
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  double seconds =
-      (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+  double seconds = vane_clock_s() - begin_s;
   if (seconds < *best_s)
     *best_s = seconds;
   return VANE_OK;
