@@ -4,11 +4,11 @@
  * padding channels, so no primitive has to mind a tail. Only the bias is a plain [c_out] and goes
  * through the workspace where c_out is not a whole number of blocks.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "device/cpu/conv.h"
+#include "device/shape.h"
 
 static void cpu_conv_destroy(vane_device *base, vane_conv_plan *plan_base) {
   cpu_conv_plan *plan = (cpu_conv_plan *)plan_base;
@@ -20,25 +20,10 @@ static void cpu_conv_destroy(vane_device *base, vane_conv_plan *plan_base) {
   free(plan);
 }
 
-static vane_status check_shape(const vane_conv_desc *d) {
-  if (d->n < 1 || d->h < 1 || d->w < 1 || d->c_in < 1 || d->c_out < 1 || d->kernel < 1 ||
-      d->stride < 1 || d->padding < 0)
-    return vane_fail(
-        VANE_ERR_ARGUMENT,
-        "convolution: sizes, kernel and stride must be positive, padding not negative");
-  if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "convolution: a kernel of %" PRId64 " does not fit into %" PRId64 " x %" PRId64
-                     " with padding %" PRId64,
-                     d->kernel, d->h, d->w, d->padding);
-  return VANE_OK;
-}
-
 static vane_status fill_plan(cpu_device *device, const vane_conv_desc *desc, const char *choice,
                              cpu_conv_plan *plan) {
   plan->base.desc = *desc;
-  plan->base.h_out = (desc->h + 2 * desc->padding - desc->kernel) / desc->stride + 1;
-  plan->base.w_out = (desc->w + 2 * desc->padding - desc->kernel) / desc->stride + 1;
+  VANE_TRY(vane_conv_shape(&plan->base));
   plan->c_in = vane_cpu_stored_channels(device, desc->c_in);
   plan->c_out = vane_cpu_stored_channels(device, desc->c_out);
   plan->base.weight_count = plan->c_out * plan->c_in * desc->kernel * desc->kernel;
@@ -55,7 +40,6 @@ static vane_status fill_plan(cpu_device *device, const vane_conv_desc *desc, con
 static vane_status cpu_conv_plan_make(vane_device *base, const vane_conv_desc *desc,
                                       const char *choice, vane_conv_plan **made) {
   *made = NULL;
-  VANE_TRY(check_shape(desc));
   cpu_conv_plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a convolution's plan");

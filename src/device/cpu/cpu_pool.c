@@ -5,38 +5,23 @@
 
 #include "base/error.h"
 #include "device/cpu/cpu.h"
+#include "device/shape.h"
 
 /* ---- Plans ---- */
-
-static vane_status check_shape(const vane_pool_desc *d) {
-  if (d->n < 1 || d->h < 1 || d->w < 1 || d->c < 1 || d->kernel < 1 || d->stride < 1)
-    return vane_fail(VANE_ERR_ARGUMENT, "pooling: sizes, kernel and stride must be positive");
-  if (d->padding < 0 || d->padding >= d->kernel) /* else a window could miss the image */
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "pooling: padding %" PRId64 " must be smaller than the kernel, %" PRId64,
-                     d->padding, d->kernel);
-  if (d->kernel * d->kernel > INT16_MAX)
-    return vane_fail(VANE_ERR_UNSUPPORTED, "pooling: a kernel of %" PRId64 " is too large",
-                     d->kernel);
-  if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "pooling: a kernel of %" PRId64 " does not fit into %" PRId64 " x %" PRId64
-                     " with padding %" PRId64,
-                     d->kernel, d->h, d->w, d->padding);
-  return VANE_OK;
-}
 
 static vane_status cpu_pool_plan(vane_device *base, const vane_pool_desc *desc,
                                  vane_pool_plan **made) {
   const cpu_device *device = (const cpu_device *)base;
   *made = NULL;
-  VANE_TRY(check_shape(desc));
+  vane_pool_plan shaped = {.desc = *desc};
+  VANE_TRY(vane_pool_shape(&shaped));
+  if (desc->kernel * desc->kernel > INT16_MAX)
+    return vane_fail(VANE_ERR_UNSUPPORTED, "pooling: a kernel of %" PRId64 " is too large",
+                     desc->kernel);
   vane_pool_plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a pooling plan");
-  plan->desc = *desc;
-  plan->h_out = (desc->h + 2 * desc->padding - desc->kernel) / desc->stride + 1;
-  plan->w_out = (desc->w + 2 * desc->padding - desc->kernel) / desc->stride + 1;
+  *plan = shaped;
   if (!desc->average)
     plan->index_bytes =
         (size_t)(desc->n * vane_cpu_stored_channels(device, desc->c) * plan->h_out * plan->w_out) *

@@ -1,5 +1,4 @@
 /* Convolution (N1..N3). Weights are stored as [c_out, c_in, kernel, kernel]. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,37 +6,23 @@
 #include "base/error.h"
 #include "device/ref/real.h"
 #include "device/ref/ref.h"
+#include "device/shape.h"
 
 static const char only_choice[] = "direct";
-
-static vane_status check_shape(const vane_conv_desc *d) {
-  if (d->n < 1 || d->h < 1 || d->w < 1 || d->c_in < 1 || d->c_out < 1 || d->kernel < 1 ||
-      d->stride < 1 || d->padding < 0)
-    return vane_fail(
-        VANE_ERR_ARGUMENT,
-        "convolution: sizes, kernel and stride must be positive, padding not negative");
-  if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "convolution: a kernel of %" PRId64 " does not fit into %" PRId64 " x %" PRId64
-                     " with padding %" PRId64,
-                     d->kernel, d->h, d->w, d->padding);
-  return VANE_OK;
-}
 
 static vane_status ref_conv_plan(vane_device *device, const vane_conv_desc *desc,
                                  const char *choice, vane_conv_plan **plan) {
   (void)device;
   *plan = NULL;
-  VANE_TRY(check_shape(desc));
+  vane_conv_plan shaped = {.desc = *desc};
+  VANE_TRY(vane_conv_shape(&shaped));
   if (choice && strcmp(choice, only_choice) != 0)
     return vane_fail(VANE_ERR_UNSUPPORTED, "the ref device has no convolution algorithm \"%s\"",
                      choice);
   vane_conv_plan *p = calloc(1, sizeof *p);
   if (!p)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a convolution's plan");
-  p->desc = *desc;
-  p->h_out = (desc->h + 2 * desc->padding - desc->kernel) / desc->stride + 1;
-  p->w_out = (desc->w + 2 * desc->padding - desc->kernel) / desc->stride + 1;
+  *p = shaped;
   p->weight_count = desc->c_out * desc->c_in * desc->kernel * desc->kernel;
   snprintf(p->choice, sizeof p->choice, "%s", only_choice);
   *plan = p;

@@ -1,38 +1,22 @@
 /* Pooling (N8), and the two ways from an image to features. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "device/ref/real.h"
 #include "device/ref/ref.h"
-
-static vane_status check_shape(const vane_pool_desc *d) {
-  if (d->n < 1 || d->h < 1 || d->w < 1 || d->c < 1 || d->kernel < 1 || d->stride < 1)
-    return vane_fail(VANE_ERR_ARGUMENT, "pooling: sizes, kernel and stride must be positive");
-  if (d->padding < 0 || d->padding >= d->kernel) /* else a window could miss the image */
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "pooling: padding %" PRId64 " must be smaller than the kernel, %" PRId64,
-                     d->padding, d->kernel);
-  if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "pooling: a kernel of %" PRId64 " does not fit into %" PRId64 " x %" PRId64
-                     " with padding %" PRId64,
-                     d->kernel, d->h, d->w, d->padding);
-  return VANE_OK;
-}
+#include "device/shape.h"
 
 static vane_status ref_pool_plan(vane_device *device, const vane_pool_desc *desc,
                                  vane_pool_plan **plan) {
   (void)device;
   *plan = NULL;
-  VANE_TRY(check_shape(desc));
+  vane_pool_plan shaped = {.desc = *desc};
+  VANE_TRY(vane_pool_shape(&shaped));
   vane_pool_plan *p = calloc(1, sizeof *p);
   if (!p)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a pooling plan");
-  p->desc = *desc;
-  p->h_out = (desc->h + 2 * desc->padding - desc->kernel) / desc->stride + 1;
-  p->w_out = (desc->w + 2 * desc->padding - desc->kernel) / desc->stride + 1;
+  *p = shaped;
   if (!desc->average)
     p->index_bytes = (size_t)(desc->n * p->h_out * p->w_out * desc->c) * sizeof(int64_t);
   *plan = p;
