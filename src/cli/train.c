@@ -134,23 +134,12 @@ static vane_status start(const train_call *call, vane_trainer **trainer, vane_ru
   return status;
 }
 
-/* The device's name follows from the configuration, but the plan wants the recorded algorithms
- * before the trainer has opened the device: `auto` is resolved by opening it once. */
-static vane_status choices_for(const vane_checkpoint *checkpoint, const vane_config *config,
-                               const vane_choices **choices) {
-  vane_device_options options = {.kind = config->device_kind,
-                                 .convolution = config->device_convolution,
-                                 .threads = config->device_threads};
-  vane_device *device;
-  VANE_TRY(vane_device_open(&options, &device));
-  *choices = vane_checkpoint_choices(checkpoint, device->name);
-  if (!*choices)
+static void warn_of_other_bits(const vane_checkpoint *checkpoint, const vane_trainer *trainer) {
+  if (strcmp(vane_checkpoint_choices(checkpoint)->device, trainer->device->name) != 0)
     vane_log_warning(&stderr_log,
                      "the checkpoint comes from another kind of device than %s: the run goes on, "
                      "but not to the same bits",
-                     device->name);
-  vane_device_close(device);
-  return VANE_OK;
+                     trainer->device->name);
 }
 
 static vane_status go_on(const train_call *call, vane_trainer **trainer, vane_run **run,
@@ -160,16 +149,15 @@ static vane_status go_on(const train_call *call, vane_trainer **trainer, vane_ru
   VANE_TRY(vane_run_find_checkpoint(call->resume, false, path, sizeof path));
   VANE_TRY(vane_checkpoint_open(path, &checkpoint));
   vane_config config = *vane_checkpoint_config(checkpoint);
-  const vane_choices *choices = NULL;
   vane_status status = settings_apply(&call->settings, &config);
   if (status == VANE_OK)
-    status = choices_for(checkpoint, &config, &choices);
-  if (status == VANE_OK)
-    status = vane_trainer_create(&config, choices, trainer);
+    status = vane_trainer_create(&config, vane_checkpoint_choices(checkpoint), trainer);
   if (status == VANE_OK)
     status = vane_checkpoint_restore(checkpoint, *trainer);
   if (status == VANE_OK)
     status = vane_run_resume(call->resume, (*trainer)->step, config.train_keep, run);
+  if (status == VANE_OK)
+    warn_of_other_bits(checkpoint, *trainer);
   *best = vane_checkpoint_best(checkpoint);
   vane_checkpoint_close(checkpoint);
   return status;

@@ -37,7 +37,8 @@ vane_status vane_trunk_create(vane_device *device, const vane_config *config, in
   made->training = training;
   made->norm_kind = config->model_norm;
   made->norm_epsilon = config->model_norm_epsilon;
-  made->choices = choices;
+  if (choices && strcmp(choices->device, device->name) == 0)
+    made->choices = choices;
   read_channel_scaling(made, config);
   vane_status status = vane_trunk_build(made, config);
   made->choices = NULL;

@@ -12,6 +12,7 @@ typedef struct vane_trunk vane_trunk;
 
 /* Looks up the recorded choice of a convolution ("trunk.3.conv1"), NULL for none. */
 typedef struct vane_choices {
+  const char *device; /* the name of the device that made them; a trunk on another ignores them */
   const char *(*find)(const void *user, const char *convolution);
   const void *user;
 } vane_choices;

@@ -38,6 +38,7 @@ static const char *find_choice(const void *user, const char *convolution) {
 
 static vane_status understand(vane_checkpoint *checkpoint) {
   const char *step, *config, *best_total, *best_step;
+  VANE_TRY(need_text(checkpoint, "vane.device", &checkpoint->choices.device));
   VANE_TRY(need_text(checkpoint, "vane.step", &step));
   VANE_TRY(need_text(checkpoint, "vane.config", &config));
   VANE_TRY(need_text(checkpoint, "vane.best_total", &best_total));
@@ -93,10 +94,8 @@ vane_best vane_checkpoint_best(const vane_checkpoint *checkpoint) {
   return checkpoint->best;
 }
 
-const vane_choices *vane_checkpoint_choices(const vane_checkpoint *checkpoint,
-                                            const char *device_name) {
-  const char *written_on = vane_safetensors_text_of(checkpoint->file, "vane.device");
-  return written_on && strcmp(written_on, device_name) == 0 ? &checkpoint->choices : NULL;
+const vane_choices *vane_checkpoint_choices(const vane_checkpoint *checkpoint) {
+  return &checkpoint->choices;
 }
 
 static vane_status find_tensor(const vane_checkpoint *checkpoint, const char *name,

@@ -29,10 +29,8 @@ const vane_config *vane_checkpoint_config(const vane_checkpoint *checkpoint);
 int64_t vane_checkpoint_step(const vane_checkpoint *checkpoint);
 vane_best vane_checkpoint_best(const vane_checkpoint *checkpoint);
 
-/* The recorded algorithms, for a plan on the device of that name; NULL when the checkpoint comes
- * from another kind of device, whose names mean nothing there. Borrowed. */
-const vane_choices *vane_checkpoint_choices(const vane_checkpoint *checkpoint,
-                                            const char *device_name);
+/* The recorded algorithms and the kind of device they belong to. Borrowed. */
+const vane_choices *vane_checkpoint_choices(const vane_checkpoint *checkpoint);
 
 /* Weights and running statistics. A tensor that is missing or has another shape is VANE_ERR_STATE
  * and is named; nothing is guessed. */

@@ -21,10 +21,10 @@ static vane_status create_network(vane_predictor *predictor, const vane_checkpoi
                                  .convolution = VANE_CONVOLUTION_DIRECT,
                                  .threads = config->device_threads};
   VANE_TRY(vane_device_open(&options, &predictor->device));
-  const vane_choices *choices = vane_checkpoint_choices(checkpoint, predictor->device->name);
+  const vane_choices *choices = vane_checkpoint_choices(checkpoint);
   vane_status status =
       vane_network_create(config, predictor->device, batch, 1, false, choices, &predictor->network);
-  if (status == VANE_ERR_UNSUPPORTED && choices)
+  if (status == VANE_ERR_UNSUPPORTED)
     status =
         vane_network_create(config, predictor->device, batch, 1, false, NULL, &predictor->network);
   return status;

@@ -23,7 +23,7 @@ static void train_until(const char *folder, const char *const *assignments, int 
     vane_checkpoint *checkpoint;
     assert_ok(vane_run_find_checkpoint(folder, false, checkpoint_path, sizeof checkpoint_path));
     assert_ok(vane_checkpoint_open(checkpoint_path, &checkpoint));
-    assert_ok(vane_trainer_create(&config, vane_checkpoint_choices(checkpoint, "cpu"), &trainer));
+    assert_ok(vane_trainer_create(&config, vane_checkpoint_choices(checkpoint), &trainer));
     assert_ok(vane_checkpoint_restore(checkpoint, trainer));
     assert_ok(vane_run_resume(folder, trainer->step, 99, &run));
     best = vane_checkpoint_best(checkpoint);
