@@ -1,7 +1,8 @@
 /* What a device can do, as one typed table of operations.
  *
  * The trainer is written once against this page. `ref` (plain loops, double accumulation: the
- * oracle), `cpu` (oneDNN and OpenMP) and later `cuda` fill the table; no slot is ever NULL.
+ * oracle), `cpu` (oneDNN and OpenMP) and `cuda` (cuDNN, cuBLASLt and kernels of our own) fill the
+ * table; no slot is ever NULL.
  *
  * Conventions
  * - Every operation on device memory is enqueued: it may return before its work is done, and works
@@ -103,6 +104,18 @@ typedef struct vane_segment {
 } vane_segment;
 
 typedef struct vane_device vane_device;
+
+/* A block of parameters as a device knows it: its segments, planned once, so that what walks over
+ * all of them (norms, Adam) finds its tables ready on the device. The copy of the segments is the
+ * block's own. */
+typedef struct vane_block {
+  vane_segment *segments; /* on the host, in the order of their offsets */
+  int64_t n_segments;
+  int64_t count; /* reals from the first segment's begin to the last one's end */
+} vane_block;
+
+/* A recorded sequence of operations, see graph.run. */
+typedef struct vane_graph vane_graph;
 
 /* Each backend's plan begins with the public part below and goes on with its own. */
 
@@ -210,6 +223,24 @@ typedef struct vane_memory_ops {
    * first run. Borrowed. */
   void (*bind_workspace)(vane_device *device, void *workspace, size_t bytes);
 } vane_memory_ops;
+
+typedef struct vane_block_ops {
+  /* Segments are in the order of their offsets and do not overlap. Outside a step. */
+  vane_status (*plan)(vane_device *device, const vane_segment *segments, int64_t n_segments,
+                      vane_block **block);
+  void (*destroy)(vane_device *device, vane_block *block); /* takes NULL */
+} vane_block_ops;
+
+typedef struct vane_graph_ops {
+  /* Runs `body`, a sequence of operations on this device that is the same at every call with the
+   * same graph: the same operations on the same memory. *graph is NULL at first and belongs to the
+   * caller. A device that can record operations does so at the second call (the first one lets its
+   * libraries load what they need) and replays the record from then on, without calling `body`; the
+   * others call it each time. Uploads do not belong into `body`. */
+  vane_status (*run)(vane_device *device, vane_graph **graph, vane_status (*body)(void *user),
+                     void *user);
+  void (*destroy)(vane_device *device, vane_graph *graph); /* takes NULL */
+} vane_graph_ops;
 
 typedef struct vane_conv_ops {
   /* `choice`: a plan's choice from a checkpoint, or NULL to choose (by measurement where
@@ -329,10 +360,9 @@ typedef struct vane_loss_ops {
   vane_status (*clip_average_backward)(vane_device *device, double limit, const void *out,
                                        void *seed, int64_t count, vane_step_record *record);
   /* (N17). record->loss[VANE_LOSS_REGULARIZATION] = half the sum of squares of decaying segments.
-   * Segments lie on the host. */
-  vane_status (*regularization)(vane_device *device, const vane_segment *segments,
-                                int64_t n_segments, const void *parameters,
-                                vane_step_record *record);
+   */
+  vane_status (*regularization)(vane_device *device, const vane_block *block,
+                                const void *parameters, vane_step_record *record);
 } vane_loss_ops;
 
 typedef struct vane_reduce_ops {
@@ -342,8 +372,8 @@ typedef struct vane_reduce_ops {
    * space parameters the slots cover the shared segments that come first in the block; the head's
    * own `gradients` and the fifth loss's dots with all of them are added. */
   vane_status (*gram)(vane_device *device, const void *const slots[VANE_N_HEADS], int64_t count,
-                      const vane_segment *segments, int64_t n_segments, const void *parameters,
-                      const void *gradients, vane_step_record *record);
+                      const vane_block *block, const void *parameters, const void *gradients,
+                      vane_step_record *record);
   /* (N21..N24). weight, coefficient and mix from gram and loss; for uncertainty also the gradient
    * of the four log variances (log_variances, dlog_variances [4]; NULL otherwise). */
   vane_status (*coefficients)(vane_device *device, const vane_combine_desc *desc,
@@ -355,18 +385,17 @@ typedef struct vane_reduce_ops {
   /* (N25), (N26). The norm of the gradient that Adam will see, the global clip, non-finite values
    * found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
    * losses' values per sample, to name the bad ones. */
-  vane_status (*decide)(vane_device *device, const vane_decide_desc *desc,
-                        const vane_segment *segments, int64_t n_segments, const void *parameters,
-                        const void *gradients, const void *samples, int64_t n,
-                        vane_step_record *record);
+  vane_status (*decide)(vane_device *device, const vane_decide_desc *desc, const vane_block *block,
+                        const void *parameters, const void *gradients, const void *samples,
+                        int64_t n, vane_step_record *record);
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
   /* (N30..N35). One pass over all segments. m, v like parameters; v_max NULL without AMSGrad.
    * Writes nothing when record->skip is set. */
-  vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_segment *segments,
-                      int64_t n_segments, void *parameters, const void *gradients, void *m, void *v,
-                      void *v_max, const vane_step_record *record);
+  vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
+                      void *parameters, const void *gradients, void *m, void *v, void *v_max,
+                      const vane_step_record *record);
 } vane_optim_ops;
 
 struct vane_device {
@@ -374,6 +403,8 @@ struct vane_device {
   char description[256]; /* library, version, instruction set, threads */
   size_t real_bytes;
   vane_memory_ops memory;
+  vane_block_ops block;
+  vane_graph_ops graph;
   vane_conv_ops conv;
   vane_norm_ops norm;
   vane_pool_ops pool;
@@ -386,9 +417,13 @@ struct vane_device {
 };
 
 typedef struct vane_device_options {
-  int kind;        /* VANE_DEVICE_*; auto: cuda where there is one, else cpu */
-  int convolution; /* VANE_CONVOLUTION_* */
-  int64_t threads; /* 0: one per core */
+  int kind;           /* VANE_DEVICE_*; auto: cuda where there is one, else cpu */
+  int convolution;    /* VANE_CONVOLUTION_* */
+  int precision;      /* VANE_PRECISION_* */
+  bool deterministic; /* cuda: only engines that repeat their bits */
+  bool benchmark;     /* cuda: time convolution engines instead of asking cuDNN's heuristics */
+  bool graphs;        /* cuda: record steps and replay them */
+  int64_t threads;    /* cpu: 0, one per core */
 } vane_device_options;
 
 /* Opens a device; the caller closes it. VANE_ERR_UNSUPPORTED names what is missing and what to do.
@@ -402,5 +437,9 @@ VANE_CHECKED
 vane_status vane_ref_open(bool double_precision, vane_device **device);
 VANE_CHECKED
 vane_status vane_cpu_open(const vane_device_options *options, vane_device **device);
+/* Loads the module with the CUDA backend and opens the first GPU. VANE_ERR_UNSUPPORTED says what is
+ * missing: the module, a library, a driver, a GPU. */
+VANE_CHECKED
+vane_status vane_cuda_open(const vane_device_options *options, vane_device **device);
 
 #endif
