@@ -2,7 +2,7 @@
 #include "columns.cuh"
 
 template <typename Element, int V> struct bias_terms {
-  static constexpr int N_SUMS = 1, AT_ONCE = 4;
+  static constexpr int N_SUMS = 1;
   float *dbias;
   const Element *dz;
 
@@ -23,7 +23,7 @@ template <typename Element, int V> struct bias_terms {
 };
 
 template <typename Element, int V>
-static __global__ void __launch_bounds__(BLOCK, 4)
+static __global__ void __launch_bounds__(BLOCK, COLUMN_PER_SM)
     k_bias_gradient(float *dbias, const Element *dz, column_grid grid, vane_scratch scratch) {
   sum_columns<V>(bias_terms<Element, V>{dbias, dz}, grid, scratch);
 }

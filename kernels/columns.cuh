@@ -13,9 +13,11 @@
 
 enum {
   COLUMN_LINE = 128,    // bytes of one access by a tile's row: what a GPU fetches at once
-  COLUMN_BLOCKS = 384,  // fit at once into 108 SMs (A100) and more, 4 to an SM; the same on all
-                        // GPUs, so that sums do not depend on their size
+  COLUMN_PER_SM = 3,    // blocks: 85 registers a thread, with 64 the loads in flight spill
+  COLUMN_BLOCKS = 320,  // fit at once into 108 SMs (A100) and more; the same on all GPUs, so that
+                        // sums do not depend on their size
   COLUMN_RUN = 16,      // rows summed in float
+  COLUMN_AT_ONCE = 4,   // of which loads are in flight together
   COLUMN_MIN_HEIGHT = 8 // rows per thread: fewer are not worth a block
 };
 
@@ -95,21 +97,24 @@ static inline __device__ void add_rows(double (&shared)[K][BLOCK], int width, in
   __syncthreads();
 }
 
-// The sums of one thread over its rows of a chunk.
+// The sums of one thread over n rows, the first one at `offset`.
 template <int V, typename Terms>
-static inline __device__ void sum_rows(Terms &terms, const column_grid &grid,
-                                       const column_place &at, double (&sums)[Terms::N_SUMS][V]) {
-  for (int64_t row = at.begin; row < at.end; row += COLUMN_RUN * grid.height) {
+static inline __device__ void sum_rows(Terms &terms, int64_t offset, int64_t step, int64_t n,
+                                       double (&sums)[Terms::N_SUMS][V]) {
+  while (n > 0) {
     float run[Terms::N_SUMS][V] = {};
-    if (row + (COLUMN_RUN - 1) * grid.height < at.end) {
-      for (int i = 0; i < COLUMN_RUN; i += Terms::AT_ONCE)
+    int left = n < COLUMN_RUN ? (int)n : COLUMN_RUN;
+    n -= left;
+#pragma unroll 1
+    for (; left >= COLUMN_AT_ONCE; left -= COLUMN_AT_ONCE) {
 #pragma unroll
-        for (int j = 0; j < Terms::AT_ONCE; ++j)
-          terms.add((row + (i + j) * grid.height) * grid.c + at.column, run);
-    } else {
-      for (int64_t r = row; r < at.end; r += grid.height)
-        terms.add(r * grid.c + at.column, run);
+      for (int i = 0; i < COLUMN_AT_ONCE; ++i)
+        terms.add(offset + i * step, run);
+      offset += COLUMN_AT_ONCE * step;
     }
+#pragma unroll 1
+    for (; left > 0; --left, offset += step)
+      terms.add(offset, run);
 #pragma unroll
     for (int k = 0; k < Terms::N_SUMS; ++k)
 #pragma unroll
@@ -146,8 +151,7 @@ static inline __device__ void sum_chunks(const Terms &terms, const column_grid &
   }
 }
 
-// Calls terms.finish(column, sums) once per column. `Terms` has N_SUMS kinds of sums, AT_ONCE
-// rows whose loads are in flight together (of 64 registers, four blocks an SM), and
+// Calls terms.finish(column, sums) once per column. `Terms` has N_SUMS kinds of sums and
 //   begin(offset, column)   before the first row, at `offset` in the matrix;
 //   add(offset, run)        adds V values at `offset` to `run`;
 //   end(n, sums)            after n rows;
@@ -161,9 +165,11 @@ static inline __device__ void sum_columns(Terms terms, const column_grid &grid,
   column_place at = column_place_of(grid, V);
   double sums[N_SUMS][V] = {};
   if (!at.idle && at.begin < at.end) {
-    terms.begin(at.begin * grid.c + at.column, at.column);
-    sum_rows<V>(terms, grid, at, sums);
-    terms.end((at.end - at.begin + grid.height - 1) / grid.height, at.column, sums);
+    int64_t offset = at.begin * grid.c + at.column;
+    int64_t n = (at.end - at.begin + grid.height - 1) / grid.height;
+    terms.begin(offset, at.column);
+    sum_rows<V>(terms, offset, grid.height * grid.c, n, sums);
+    terms.end(n, at.column, sums);
   }
 #pragma unroll
   for (int k = 0; k < N_SUMS; ++k)

@@ -14,7 +14,7 @@ enum {
 // standard deviations costs no digits, and a first value far off spoils only a thread's share. The
 // sums of all threads are brought to one centre, the channel's first value, in double.
 template <typename Element, int V> struct moments {
-  static constexpr int N_SUMS = 2, AT_ONCE = 4;
+  static constexpr int N_SUMS = 2;
   float *saved;
   const Element *x;
   int64_t n_rows, c;
@@ -54,7 +54,7 @@ template <typename Element, int V> struct moments {
 };
 
 template <typename Element, int V>
-static __global__ void __launch_bounds__(BLOCK, 4)
+static __global__ void __launch_bounds__(BLOCK, COLUMN_PER_SM)
     k_norm_statistics(float *saved, const Element *x, double epsilon, column_grid grid,
                       vane_scratch scratch) {
   sum_columns<V>(moments<Element, V>{saved, x, grid.n_rows, grid.c, epsilon, {}}, grid, scratch);
@@ -167,7 +167,7 @@ cudaError_t vane_launch_norm_infer(void *y, const void *x, vane_number number, c
 
 // Sums of dz and dz (x - mean); the latter becomes dgamma with 1/std.
 template <typename Element, int V> struct gradient_sums {
-  static constexpr int N_SUMS = 2, AT_ONCE = 2;
+  static constexpr int N_SUMS = 2;
   float *dgamma, *dbeta;
   const Element *x, *dz;
   const float *saved;
@@ -196,7 +196,7 @@ template <typename Element, int V> struct gradient_sums {
 };
 
 template <typename Element, int V>
-static __global__ void __launch_bounds__(BLOCK, 4)
+static __global__ void __launch_bounds__(BLOCK, COLUMN_PER_SM)
     k_norm_sums(float *dgamma, float *dbeta, const Element *x, const Element *dz,
                 const float *saved, column_grid grid, vane_scratch scratch) {
   sum_columns<V>(gradient_sums<Element, V>{dgamma, dbeta, x, dz, saved, grid.c, {}}, grid, scratch);
