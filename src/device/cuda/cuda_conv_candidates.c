@@ -24,16 +24,24 @@ void vane_cuda_candidates_destroy(cuda_candidates *candidates) {
   candidates->graph = NULL;
 }
 
-static vane_status plan_offers(const cudnn_planner *planner, int most, cuda_candidates *c) {
-  cudnn_offers offers;
-  VANE_TRY(vane_cudnn_offers(planner, c->graph, &offers));
-  for (int i = 0; i < offers.n && c->n < most; i++) {
-    VANE_TRY(vane_cudnn_plan_create(planner, c->graph, &offers.engines[i], &c->plans[c->n]));
-    if (c->plans[c->n] != NULL)
-      c->engines[c->n++] = offers.engines[i];
+typedef struct search {
+  const cudnn_planner *planner;
+  cuda_candidates *found;
+  int most;
+} search;
+
+static vane_status take_offer(void *user, const cudnn_engine *engine, bool *enough) {
+  search *s = user;
+  cuda_candidates *c = s->found;
+  if (s->planner->deterministic && !vane_cudnn_engine_repeats(engine)) {
+    if (c->n == 0 && c->n_passed_over++ == 0)
+      c->passed_over = *engine;
+    return VANE_OK;
   }
-  c->passed_over = offers.passed_over;
-  c->n_passed_over = offers.n_passed_over;
+  VANE_TRY(vane_cudnn_plan_create(s->planner, c->graph, engine, &c->plans[c->n]));
+  if (c->plans[c->n] != NULL)
+    c->engines[c->n++] = *engine;
+  *enough = c->n == s->most;
   return VANE_OK;
 }
 
@@ -41,7 +49,8 @@ static vane_status find(const cudnn_planner *planner, const vane_conv_plan *shap
                         cuda_direction direction, bool fused, int most, cuda_candidates *c) {
   *c = (cuda_candidates){.epilogue = !fused && has_epilogue(&shape->desc, direction)};
   VANE_TRY(vane_cudnn_graph_create(planner, shape, direction, fused, &c->graph));
-  vane_status status = plan_offers(planner, most, c);
+  search s = {planner, c, most};
+  vane_status status = vane_cudnn_offer(planner, c->graph, take_offer, &s);
   if (status != VANE_OK)
     vane_cuda_candidates_destroy(c);
   return status;

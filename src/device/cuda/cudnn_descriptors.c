@@ -44,8 +44,9 @@ vane_status vane_cudnn_try_finalize(cudnnBackendDescriptor_t descriptor, bool *r
              code == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED;
   if (*refused)
     return VANE_OK;
-  CUDNN_TRY(code);
-  return VANE_OK;
+  return code == CUDNN_STATUS_SUCCESS
+             ? VANE_OK
+             : vane_cudnn_failed(code, "cudnnBackendFinalize", __FILE__, __LINE__);
 }
 
 vane_status vane_cudnn_set_planner(cudnnBackendDescriptor_t descriptor,

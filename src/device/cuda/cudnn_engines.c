@@ -42,60 +42,70 @@ bool vane_cudnn_engine_parse(const char *text, cudnn_engine *engine) {
 
 /* ---- What the heuristics offer ---- */
 
-static vane_status read_notes(cudnnBackendDescriptor_t descriptor, cudnn_engine *engine) {
-  cudnnBackendNumericalNote_t numerical[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-  cudnnBackendBehaviorNote_t behavior[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
-  int64_t n = 0;
-  VANE_TRY(vane_cudnn_get(descriptor, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                          CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, numerical));
-  for (int64_t i = 0; i < n && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
-    engine->numerical |= 1u << numerical[i];
-  VANE_TRY(vane_cudnn_get(descriptor, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
-                          CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, behavior));
-  for (int64_t i = 0; i < n && i < CUDNN_BEHAVIOR_NOTE_TYPE_COUNT; i++)
-    engine->behavior |= 1u << behavior[i];
-  return VANE_OK;
-}
+/* Descriptors that are filled once per engine, and who is told. */
+typedef struct reader {
+  const cudnn_planner *planner;
+  cudnnBackendDescriptor_t engine, knobs[CUDNN_MOST_KNOBS];
+  cudnn_take take;
+  void *user;
+  bool enough;
+  cudnn_owned owned;
+} reader;
 
-static vane_status read_knobs(cudnn_owned *owned, cudnnBackendDescriptor_t configuration,
-                              cudnn_engine *engine) {
-  cudnnBackendDescriptor_t knobs[CUDNN_MOST_KNOBS];
-  int64_t n = 0, one = 0;
+static vane_status open_reader(reader *r) {
+  VANE_TRY(vane_cudnn_create(&r->owned, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &r->engine));
   for (int i = 0; i < CUDNN_MOST_KNOBS; i++)
-    VANE_TRY(vane_cudnn_create(owned, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &knobs[i]));
-  VANE_TRY(vane_cudnn_get(configuration, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
-                          CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_MOST_KNOBS, &n, knobs));
-  for (int64_t i = 0; i < n && i < CUDNN_MOST_KNOBS; i++) {
-    cudnnBackendKnobType_t type;
-    cudnn_knob *knob = &engine->knobs[engine->n_knobs++];
-    VANE_TRY(vane_cudnn_get(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1,
-                            &one, &type));
-    VANE_TRY(vane_cudnn_get(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one,
-                            &knob->value));
-    knob->type = (int32_t)type;
-  }
+    VANE_TRY(vane_cudnn_create(&r->owned, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &r->knobs[i]));
   return VANE_OK;
 }
 
-static vane_status read_engine_into(cudnn_owned *owned, cudnnBackendDescriptor_t configuration,
-                                    cudnn_engine *engine) {
-  cudnnBackendDescriptor_t descriptor;
-  int64_t one = 0;
-  VANE_TRY(vane_cudnn_create(owned, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &descriptor));
+static vane_status read_numerical(reader *r, cudnnBackendDescriptor_t configuration,
+                                  cudnn_engine *engine) {
+  cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+  int64_t n = 0;
+  *engine = (cudnn_engine){0};
   VANE_TRY(vane_cudnn_get(configuration, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                          1, &one, &descriptor));
-  VANE_TRY(vane_cudnn_get(descriptor, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one,
-                          &engine->index));
-  VANE_TRY(read_notes(descriptor, engine));
-  return read_knobs(owned, configuration, engine);
+                          1, &n, &r->engine));
+  VANE_TRY(vane_cudnn_get(r->engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                          CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, notes));
+  for (int64_t i = 0; i < n && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
+    engine->numerical |= 1u << notes[i];
+  return VANE_OK;
 }
 
-static vane_status read_engine(cudnnBackendDescriptor_t configuration, cudnn_engine *engine) {
-  cudnn_owned owned = {.n = 0};
-  *engine = (cudnn_engine){0};
-  vane_status status = read_engine_into(&owned, configuration, engine);
-  vane_cudnn_destroy(&owned);
-  return status;
+static vane_status read_behavior(const reader *r, cudnn_engine *engine) {
+  cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+  int64_t n = 0;
+  VANE_TRY(vane_cudnn_get(r->engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                          CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, notes));
+  for (int64_t i = 0; i < n && i < CUDNN_BEHAVIOR_NOTE_TYPE_COUNT; i++)
+    engine->behavior |= 1u << notes[i];
+  return VANE_OK;
+}
+
+static vane_status read_knob(cudnnBackendDescriptor_t descriptor, cudnn_knob *knob) {
+  cudnnBackendKnobType_t type;
+  int64_t one = 0;
+  VANE_TRY(vane_cudnn_get(descriptor, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1,
+                          &one, &type));
+  knob->type = (int32_t)type;
+  return vane_cudnn_get(descriptor, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one,
+                        &knob->value);
+}
+
+static vane_status read_index_and_knobs(reader *r, cudnnBackendDescriptor_t configuration,
+                                        cudnn_engine *engine) {
+  int64_t n = 0;
+  VANE_TRY(vane_cudnn_get(r->engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n,
+                          &engine->index));
+  VANE_TRY(vane_cudnn_get(configuration, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+                          CUDNN_TYPE_BACKEND_DESCRIPTOR, CUDNN_MOST_KNOBS, &n, r->knobs));
+  if (n > CUDNN_MOST_KNOBS)
+    return vane_fail(VANE_ERR_DEVICE, "engine %" PRId64 " of cuDNN has more than %d knobs",
+                     engine->index, CUDNN_MOST_KNOBS);
+  for (; engine->n_knobs < n; engine->n_knobs++)
+    VANE_TRY(read_knob(r->knobs[engine->n_knobs], &engine->knobs[engine->n_knobs]));
+  return VANE_OK;
 }
 
 /* fp32 means fp32 products and sums; bf16 and tf32 mean fp32 sums. */
@@ -110,20 +120,19 @@ static bool precise_enough(const cudnn_planner *planner, const cudnn_engine *eng
            vane_cudnn_engine_notes(engine, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
 }
 
-static void consider(const cudnn_planner *planner, const cudnn_engine *engine,
-                     cudnn_offers *offers) {
-  if (!precise_enough(planner, engine) || offers->n == CUDNN_MOST_ENGINES)
-    return;
-  if (!planner->deterministic ||
-      !vane_cudnn_engine_notes(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC))
-    offers->engines[offers->n++] = *engine;
-  else if (offers->n == 0 && offers->n_passed_over++ == 0)
-    offers->passed_over = *engine;
+static vane_status offer_one(reader *r, cudnnBackendDescriptor_t configuration) {
+  cudnn_engine engine;
+  VANE_TRY(read_numerical(r, configuration, &engine));
+  if (!precise_enough(r->planner, &engine))
+    return VANE_OK;
+  VANE_TRY(read_behavior(r, &engine));
+  VANE_TRY(read_index_and_knobs(r, configuration, &engine));
+  return r->take(r->user, &engine, &r->enough);
 }
 
-/* Descriptors that the heuristics fill: as many as there are results. */
+/* Descriptors that the heuristics fill. */
 typedef struct configurations {
-  cudnnBackendDescriptor_t items[CUDNN_MOST_ENGINES / 2]; /* for each of two modes */
+  cudnnBackendDescriptor_t items[64]; /* cuDNN 9 offers at most 40 */
   int64_t n;
 } configurations;
 
@@ -139,55 +148,55 @@ static vane_status make_configurations(int64_t n, configurations *c) {
   return VANE_OK;
 }
 
-static vane_status read_results(const cudnn_planner *planner, cudnnBackendDescriptor_t heuristics,
-                                configurations *c, cudnn_offers *offers) {
+static vane_status offer_results(reader *r, cudnnBackendDescriptor_t heuristics,
+                                 configurations *c) {
   int64_t n = 0;
   VANE_TRY(vane_cudnn_get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                           0, &n, NULL));
   VANE_TRY(make_configurations(n, c));
   VANE_TRY(vane_cudnn_get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                           c->n, &n, c->items));
-  for (int64_t i = 0; i < n && i < c->n; i++) { /* fewer than were announced: some were unfit */
-    cudnn_engine engine;
-    VANE_TRY(read_engine(c->items[i], &engine));
-    consider(planner, &engine, offers);
-  }
+  for (int64_t i = 0; i < n && i < c->n && !r->enough; i++) /* n: without those that were unfit */
+    VANE_TRY(offer_one(r, c->items[i]));
   return VANE_OK;
 }
 
-static vane_status ask_into(cudnn_owned *owned, const cudnn_planner *planner,
-                            const cudnn_graph *graph, cudnnBackendHeurMode_t mode,
-                            cudnn_offers *offers) {
+static vane_status ask_into(cudnn_owned *owned, reader *r, const cudnn_graph *graph,
+                            cudnnBackendHeurMode_t mode) {
   cudnnBackendDescriptor_t heuristics;
   bool refused;
   VANE_TRY(vane_cudnn_create(owned, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
   VANE_TRY(vane_cudnn_set_descriptor(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
                                      graph->descriptor));
   VANE_TRY(vane_cudnn_set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode));
-  VANE_TRY(vane_cudnn_set_planner(heuristics, planner, CUDNN_NOT_NEEDED,
+  VANE_TRY(vane_cudnn_set_planner(heuristics, r->planner, CUDNN_NOT_NEEDED,
                                   CUDNN_ATTR_ENGINEHEUR_DEVICEPROP));
   VANE_TRY(vane_cudnn_try_finalize(heuristics, &refused));
   if (refused)
     return VANE_OK;
   configurations c = {.n = 0};
-  vane_status status = read_results(planner, heuristics, &c, offers);
+  vane_status status = offer_results(r, heuristics, &c);
   destroy_configurations(&c);
   return status;
 }
 
-static vane_status ask(const cudnn_planner *planner, const cudnn_graph *graph,
-                       cudnnBackendHeurMode_t mode, cudnn_offers *offers) {
+static vane_status ask(reader *r, const cudnn_graph *graph, cudnnBackendHeurMode_t mode) {
   cudnn_owned owned = {.n = 0};
-  vane_status status = ask_into(&owned, planner, graph, mode, offers);
+  vane_status status = ask_into(&owned, r, graph, mode);
   vane_cudnn_destroy(&owned);
   return status;
 }
 
-vane_status vane_cudnn_offers(const cudnn_planner *planner, const cudnn_graph *graph,
-                              cudnn_offers *offers) {
-  offers->n = offers->n_passed_over = 0;
-  VANE_TRY(ask(planner, graph, CUDNN_HEUR_MODE_A, offers));
-  return ask(planner, graph, CUDNN_HEUR_MODE_FALLBACK, offers);
+vane_status vane_cudnn_offer(const cudnn_planner *planner, const cudnn_graph *graph,
+                             cudnn_take take, void *user) {
+  reader r = {.planner = planner, .take = take, .user = user};
+  vane_status status = open_reader(&r);
+  if (status == VANE_OK)
+    status = ask(&r, graph, CUDNN_HEUR_MODE_A);
+  if (status == VANE_OK && !r.enough)
+    status = ask(&r, graph, CUDNN_HEUR_MODE_FALLBACK);
+  vane_cudnn_destroy(&r.owned);
+  return status;
 }
 
 /* ---- Plans ---- */

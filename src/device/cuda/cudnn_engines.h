@@ -7,7 +7,7 @@
 
 #include "device/cuda/cudnn_graph.h"
 
-enum { CUDNN_MOST_KNOBS = 16, CUDNN_MOST_ENGINES = 128, CUDNN_ENGINE_TEXT = 96 };
+enum { CUDNN_MOST_KNOBS = 16, CUDNN_ENGINE_TEXT = 96 };
 
 typedef struct cudnn_knob {
   int32_t type; /* cudnnBackendKnobType_t */
@@ -31,20 +31,18 @@ static inline bool vane_cudnn_engine_notes(const cudnn_engine *engine,
 void vane_cudnn_engine_print(const cudnn_engine *engine, char text[CUDNN_ENGINE_TEXT]);
 bool vane_cudnn_engine_parse(const char *text, cudnn_engine *engine);
 
-/* What the heuristics offer, best first, without the engines that the planner's precision, direct
- * and deterministic rule out. */
-typedef struct cudnn_offers {
-  cudnn_engine engines[CUDNN_MOST_ENGINES];
-  int n;
-  /* Where `deterministic` cost something: the best engine that it alone ruled out, and how many
-   * such stood before the first of `engines`. */
-  cudnn_engine passed_over;
-  int n_passed_over;
-} cudnn_offers;
+/* Whether the engine repeats its bits. */
+static inline bool vane_cudnn_engine_repeats(const cudnn_engine *engine) {
+  return !vane_cudnn_engine_notes(engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+}
 
+/* What the heuristics offer: `take` is given one engine after the other, best first, until it sets
+ * *enough. Engines that the planner's precision or `direct` rule out are left out; whether an
+ * engine repeats its bits is for `take` to mind. */
+typedef vane_status (*cudnn_take)(void *user, const cudnn_engine *engine, bool *enough);
 VANE_CHECKED
-vane_status vane_cudnn_offers(const cudnn_planner *planner, const cudnn_graph *graph,
-                              cudnn_offers *offers);
+vane_status vane_cudnn_offer(const cudnn_planner *planner, const cudnn_graph *graph,
+                             cudnn_take take, void *user);
 
 typedef struct cudnn_plan {
   cudnnBackendDescriptor_t descriptor;
