@@ -56,8 +56,8 @@ static inline __device__ float to_float(bf16 element) {
   return float_of_bits((uint32_t)element.bits << 16);
 }
 
-// V neighbours as floats, and back. V > 1: in one access of at most 128 bits, the address a
-// multiple of its size.
+// V neighbours as floats, and back. V > 1: in accesses of at most 128 bits, the address a multiple
+// of their size.
 static inline __device__ void load(float (&to)[1], const float *from) {
   to[0] = *from;
 }
@@ -87,6 +87,13 @@ static inline __device__ void load(float (&to)[8], const bf16 *from) {
   unpack_bf16(to + 4, eight.z), unpack_bf16(to + 6, eight.w);
 }
 
+static inline __device__ void load(float (&to)[8], const float *from) {
+  float4 low = reinterpret_cast<const float4 *>(from)[0];
+  float4 high = reinterpret_cast<const float4 *>(from)[1];
+  to[0] = low.x, to[1] = low.y, to[2] = low.z, to[3] = low.w;
+  to[4] = high.x, to[5] = high.y, to[6] = high.z, to[7] = high.w;
+}
+
 static inline __device__ void store(float *to, const float (&from)[1]) {
   *to = from[0];
 }
@@ -110,8 +117,22 @@ static inline __device__ void store(bf16 *to, const float (&from)[8]) {
                  pack_bf16(from[4], from[5]), pack_bf16(from[6], from[7]));
 }
 
+static inline __device__ void store(float *to, const float (&from)[8]) {
+  reinterpret_cast<float4 *>(to)[0] = make_float4(from[0], from[1], from[2], from[3]);
+  reinterpret_cast<float4 *>(to)[1] = make_float4(from[4], from[5], from[6], from[7]);
+}
+
 // How many elements make 128 bits.
 template <typename Element> static constexpr int vector_of = 16 / (int)sizeof(Element);
+
+// The template `launch` for the elements that a vane_number names.
+#define VANE_WITH_NUMBER(number, launch, ...)                                                      \
+  ((number) == VANE_NUMBER_BF16 ? launch<bf16>(__VA_ARGS__) : launch<float>(__VA_ARGS__))
+
+// A NaN stays one, so that the loss it reaches can be named.
+static inline __device__ float relu_of(float x) {
+  return x < 0.0f ? 0.0f : x;
+}
 
 // ---- Indices ----
 
