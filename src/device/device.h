@@ -204,6 +204,8 @@ typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
   vane_status (*create)(vane_device *device, size_t bytes, void **memory);
   void (*destroy)(vane_device *device, void *memory); /* takes NULL */
+  /* Bytes that create can still give; SIZE_MAX where nobody knows before it is tried. */
+  vane_status (*available)(vane_device *device, size_t *bytes);
   /* Enqueued copies. The host side of an upload may change as soon as the call returns (a backend
    * that copies later stages it); that of a download is complete after synchronize. */
   vane_status (*upload)(vane_device *device, void *to, const void *from_host, size_t bytes);
@@ -425,6 +427,9 @@ typedef struct vane_device_options {
   bool graphs;        /* cuda: record steps and replay them */
   int64_t threads;    /* cpu: 0, one per core */
 } vane_device_options;
+
+/* What device.* of a configuration says. */
+vane_device_options vane_device_options_from_config(const vane_config *config);
 
 /* Opens a device; the caller closes it. VANE_ERR_UNSUPPORTED names what is missing and what to do.
  */

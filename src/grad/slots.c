@@ -48,7 +48,8 @@ static vane_status reserve(vane_slots *slots) {
   return VANE_OK;
 }
 
-static void bind(vane_slots *slots) {
+vane_status vane_slots_allocate(vane_slots *slots) {
+  VANE_TRY(vane_network_seal(slots->network->device, &slots->arena));
   slots->gradients = vane_arena_at(&slots->arena, slots->gradients_item);
   slots->joined = vane_arena_at(&slots->arena, slots->joined_item);
   slots->scratch = vane_arena_at(&slots->arena, slots->scratch_item);
@@ -58,6 +59,7 @@ static void bind(vane_slots *slots) {
     slots->features[k] = vane_arena_at(&slots->arena, slots->features_items[k]);
     slots->parameters[k] = vane_arena_at(&slots->arena, slots->parameters_items[k]);
   }
+  return VANE_OK;
 }
 
 vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
@@ -70,10 +72,7 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
                                      .on_nonfinite = config->train_on_nonfinite};
   vane_arena_init(&slots->arena, "gradient slots");
-  VANE_TRY(reserve(slots));
-  VANE_TRY(vane_network_seal(network->device, &slots->arena));
-  bind(slots);
-  return VANE_OK;
+  return reserve(slots);
 }
 
 void vane_slots_finish(vane_slots *slots) {
@@ -120,8 +119,7 @@ vane_status vane_slots_join_features(vane_slots *slots, vane_step_record *record
   vane_device *device = network->device;
   int64_t count = network->batch * vane_trunk_features(network->trunk);
   slot_list features = list_of(slots->features);
-  VANE_TRY(device->reduce.gram(device, features.slots, count, network->parameters.segments,
-                               network->parameters.n, NULL, NULL, record));
+  VANE_TRY(device->reduce.gram(device, features.slots, count, network->block, NULL, NULL, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->joined, features.slots, count, record);
 }
@@ -154,15 +152,15 @@ vane_status vane_slots_join_parameters(vane_slots *slots, vane_step_record *reco
   vane_device *device = network->device;
   int64_t count = network->parameters.shared;
   slot_list parameters = list_of(slots->parameters);
-  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->parameters.segments,
-                               network->parameters.n, network->weights, slots->gradients, record));
+  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->block, network->weights,
+                               slots->gradients, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->gradients, parameters.slots, count, record);
 }
 
 vane_status vane_slots_decide(vane_slots *slots, vane_step_record *record) {
   vane_network *network = slots->network;
-  return network->device->reduce.decide(
-      network->device, &slots->decide, network->parameters.segments, network->parameters.n,
-      network->weights, slots->gradients, network->losses.samples, network->batch, record);
+  return network->device->reduce.decide(network->device, &slots->decide, network->block,
+                                        network->weights, slots->gradients, network->losses.samples,
+                                        network->batch, record);
 }
