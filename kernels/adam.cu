@@ -4,9 +4,7 @@
 //
 // The formulas and their order of roundings are src/device/cpu/cpu_adam.c's, where they are
 // explained: with fused multiply-adds both give the same bits.
-#include <math.h>
-
-#include "common.cuh"
+#include "chunk.cuh"
 
 // What differs between segments: g = gradient * grad + weight * theta.
 struct adam_scale {
@@ -111,6 +109,7 @@ static __global__ void __launch_bounds__(BLOCK)
   int i = 4 * (int)threadIdx.x;
   for (; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
     update_at<AMSGRAD, 4>(step, at, i);
+#pragma unroll 1
   for (; i < chunk.count; ++i) // one thread meets the last one to three
     update_at<AMSGRAD, 1>(step, at, i);
 }
@@ -129,6 +128,9 @@ cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *par
   if (chunks.n == 0)
     return cudaSuccess;
   if (chunks.n > INT32_MAX || desc.amsgrad != (v_max != nullptr))
+    return cudaErrorInvalidValue;
+  if (!is_aligned(parameters) || !is_aligned(gradients) || !is_aligned(m) || !is_aligned(v) ||
+      !is_aligned(v_max))
     return cudaErrorInvalidValue;
   adam_memory at = {parameters, gradients, m, v, v_max};
   unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);

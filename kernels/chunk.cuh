@@ -12,6 +12,11 @@
 
 #include "common.cuh"
 
+// Whether 128 bits at a time can be loaded and stored.
+static inline bool is_aligned(const void *memory) {
+  return (uintptr_t)memory % 16 == 0;
+}
+
 // Blocks of a reduction: enough to fill a GPU twice over, few parts to add up at the end.
 static inline unsigned chunk_blocks(int64_t n_reals) {
   return blocks_for(n_reals, VANE_CHUNK_REALS, 512);

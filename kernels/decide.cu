@@ -158,6 +158,8 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
                                const float *gradients, const float *samples, int64_t n,
                                vane_step_record *record, vane_scratch scratch,
                                cudaStream_t stream) {
+  if (!is_aligned(parameters) || !is_aligned(gradients))
+    return cudaErrorInvalidValue;
   return VANE_LAUNCH_MEETING(k_decide, chunk_blocks(chunks.n_reals), BLOCK, stream, desc, chunks,
                              parameters, gradients, samples, n, record, scratch);
 }

@@ -165,7 +165,7 @@ cudaError_t vane_launch_regularization(vane_chunks chunks, const float *paramete
 
 /* (N20). In space trunk_output `parameters` and `gradients` are NULL and `chunks` is not looked at.
  * Slots are NULL (zero) or [count]. */
-cudaError_t vane_launch_gram(const float *const slots[VANE_N_HEADS], int64_t count,
+cudaError_t vane_launch_gram(const void *const slots[VANE_N_HEADS], int64_t count,
                              vane_chunks chunks, const float *parameters, const float *gradients,
                              vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
 /* (N21..N24). `log_variances` and `dlog_variances` [4] for uncertainty, else not looked at. */
@@ -173,7 +173,7 @@ cudaError_t vane_launch_coefficients(vane_combine_desc desc, const float *log_va
                                      float *dlog_variances, vane_step_record *record,
                                      cudaStream_t stream);
 /* out = sum over k of record->mix[k] * slots[k], [count] each; out may be a slot. */
-cudaError_t vane_launch_combine(float *out, const float *const slots[VANE_N_HEADS], int64_t count,
+cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
                                 const vane_step_record *record, cudaStream_t stream);
 /* (N25, N26). samples [VANE_N_HEADS][n]. */
 cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const float *parameters,

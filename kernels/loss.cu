@@ -173,6 +173,8 @@ static __global__ void __launch_bounds__(BLOCK)
 cudaError_t vane_launch_regularization(vane_chunks chunks, const float *parameters,
                                        vane_step_record *record, vane_scratch scratch,
                                        cudaStream_t stream) {
+  if (!is_aligned(parameters))
+    return cudaErrorInvalidValue;
   return VANE_LAUNCH_MEETING(k_regularization, chunk_blocks(chunks.n_reals), BLOCK, stream, chunks,
                              parameters, record, scratch);
 }

@@ -2,6 +2,16 @@
 // projection (N23) and the mix (N24), a launch for each. The decision (N25, N26) is in decide.cu.
 #include "chunk.cuh"
 
+// Copies the slots; false where one cannot be loaded 128 bits at a time.
+static bool take_slots(const void *const slots[VANE_N_HEADS], const float *to[VANE_N_HEADS]) {
+  bool aligned = true;
+  for (int k = 0; k < VANE_N_HEADS; ++k) {
+    to[k] = (const float *)slots[k];
+    aligned = aligned && is_aligned(slots[k]);
+  }
+  return aligned;
+}
+
 // ---- Dots (N20) ----
 
 enum {
@@ -114,10 +124,12 @@ static __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-cudaError_t vane_launch_gram(const float *const slots[VANE_N_HEADS], int64_t count,
+cudaError_t vane_launch_gram(const void *const slots[VANE_N_HEADS], int64_t count,
                              vane_chunks chunks, const float *parameters, const float *gradients,
                              vane_step_record *record, vane_scratch scratch, cudaStream_t stream) {
-  gram_sources from = {{slots[0], slots[1], slots[2], slots[3]}, count, parameters, gradients};
+  gram_sources from = {{}, count, parameters, gradients};
+  if (!take_slots(slots, from.slot) || !is_aligned(parameters) || !is_aligned(gradients))
+    return cudaErrorInvalidValue;
   if (!parameters)
     chunks = {nullptr, (count + VANE_CHUNK_REALS - 1) / VANE_CHUNK_REALS, count};
   return VANE_LAUNCH_MEETING(k_gram, chunk_blocks(chunks.n_reals), BLOCK, stream, chunks, from,
@@ -229,11 +241,13 @@ static __global__ void __launch_bounds__(BLOCK)
   out[last] = sum;
 }
 
-cudaError_t vane_launch_combine(float *out, const float *const slots[VANE_N_HEADS], int64_t count,
+cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
                                 const vane_step_record *record, cudaStream_t stream) {
   if (count == 0)
     return cudaSuccess;
-  combine_slots from = {{slots[0], slots[1], slots[2], slots[3]}};
+  combine_slots from;
+  if (!take_slots(slots, from.slot) || !is_aligned(out))
+    return cudaErrorInvalidValue;
   return VANE_LAUNCH(k_combine, blocks_for(count, 4 * BLOCK, 4096), BLOCK, stream, out, from, count,
                      record);
 }
