@@ -95,23 +95,26 @@ template <bool AMSGRAD>
 static __global__ void __launch_bounds__(BLOCK)
     k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_memory at,
            const vane_step_record *record) {
+  __shared__ vane_chunk shared_chunk;
   __shared__ adam_step shared_step;
-  if (record->skip)
-    return;
-  const vane_chunk chunk = chunks[blockIdx.x];
-  if (threadIdx.x == 0)
-    shared_step = step_of(desc, chunk, record);
+  if (threadIdx.x == 0) { // alone, so that these bytes do not count beside the parameters'
+    vane_chunk mine = chunks[blockIdx.x];
+    shared_step = step_of(desc, mine, record);
+    if (record->skip)
+      mine.count = 0;
+    shared_chunk = mine;
+  }
   __syncthreads();
+  const vane_chunk chunk = shared_chunk;
   const adam_step step = shared_step;
   at.theta += chunk.offset, at.gradient += chunk.offset, at.m += chunk.offset, at.v += chunk.offset;
   if (AMSGRAD)
     at.v_max += chunk.offset;
-  int i = 4 * (int)threadIdx.x;
-  for (; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
+  for (int i = 4 * (int)threadIdx.x; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
     update_at<AMSGRAD, 4>(step, at, i);
-#pragma unroll 1
-  for (; i < chunk.count; ++i) // one thread meets the last one to three
-    update_at<AMSGRAD, 1>(step, at, i);
+  int last = chunk.count / 4 * 4 + (int)threadIdx.x; // of one to three
+  if (last < chunk.count)
+    update_at<AMSGRAD, 1>(step, at, last);
 }
 
 // Threads of a block: one for each four reals of the average chunk, so that few stand idle where
