@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "launch.cuh"
+
 // Below, the power series is summed; from here on the asymptotic one. At 30 the former takes 60
 // terms, all positive, and the smallest term of the latter is about exp(-60).
 #define BESSEL_SERIES_END 30.0
