@@ -95,8 +95,8 @@ static void test_same_bits(void **state) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   static adam_state on_gpu, on_cpu;
   vane_device *gpu = NULL, *cpu = NULL;
-  check_ok(vane_cuda_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &gpu));
-  check_ok(vane_cpu_open(&(vane_device_options){.kind = VANE_DEVICE_CPU, .threads = 2}, &cpu));
+  check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &gpu));
+  check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CPU, .threads = 2}, &cpu));
   for (int bits = 0; bits < 16; ++bits) {
     const vane_adam_desc desc = {.beta1 = 0.9,
                                  .beta2 = 0.999,

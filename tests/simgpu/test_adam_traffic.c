@@ -27,7 +27,7 @@ typedef struct traffic {
 
 static vane_device *open_gpu(void) {
   vane_device *device = NULL;
-  check_ok(vane_cuda_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &device));
+  check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &device));
   return device;
 }
 
