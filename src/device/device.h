@@ -442,6 +442,9 @@ typedef struct vane_device_options {
   int64_t threads;    /* cpu: 0, one per core */
 } vane_device_options;
 
+/* What device.* of a configuration says. */
+vane_device_options vane_device_options_from_config(const vane_config *config);
+
 /* Opens a device; the caller closes it. VANE_ERR_UNSUPPORTED names what is missing and what to do.
  */
 VANE_CHECKED

@@ -8,8 +8,10 @@
 /* Both fill h_out and w_out from the plan's desc. Sizes that make no sense are VANE_ERR_ARGUMENT.
  */
 VANE_CHECKED
+VANE_MODULE_API
 vane_status vane_conv_shape(vane_conv_plan *plan);
 VANE_CHECKED
+VANE_MODULE_API
 vane_status vane_pool_shape(vane_pool_plan *plan);
 
 /* Fills in the strides that are 0. VANE_ERR_ARGUMENT as above. */

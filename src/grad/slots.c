@@ -120,8 +120,7 @@ vane_status vane_slots_join_features(vane_slots *slots, vane_step_record *record
   vane_device *device = network->device;
   int64_t count = network->batch * vane_trunk_features(network->trunk);
   slot_list features = list_of(slots->features);
-  VANE_TRY(device->reduce.gram(device, features.slots, count, network->parameters.segments,
-                               network->parameters.n, NULL, NULL, record));
+  VANE_TRY(device->reduce.gram(device, features.slots, count, network->block, NULL, NULL, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->joined, features.slots, count, record);
 }
@@ -154,15 +153,15 @@ vane_status vane_slots_join_parameters(vane_slots *slots, vane_step_record *reco
   vane_device *device = network->device;
   int64_t count = network->parameters.shared;
   slot_list parameters = list_of(slots->parameters);
-  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->parameters.segments,
-                               network->parameters.n, network->weights, slots->gradients, record));
+  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->block, network->weights,
+                               slots->gradients, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->gradients, parameters.slots, count, record);
 }
 
 vane_status vane_slots_decide(vane_slots *slots, vane_step_record *record) {
   vane_network *network = slots->network;
-  return network->device->reduce.decide(
-      network->device, &slots->decide, network->parameters.segments, network->parameters.n,
-      network->weights, slots->gradients, network->losses.samples, network->batch, record);
+  return network->device->reduce.decide(network->device, &slots->decide, network->block,
+                                        network->weights, slots->gradients, network->losses.samples,
+                                        network->batch, record);
 }

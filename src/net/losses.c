@@ -36,9 +36,8 @@ static void *row(const vane_losses *losses, void *block, int i) {
   return (unsigned char *)block + (size_t)(i * losses->n) * losses->device->real_bytes;
 }
 
-vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
-                            const vane_parameters *parameters, const void *weights, bool clip,
-                            vane_step_record *record) {
+vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads, const vane_block *block,
+                            const void *weights, bool clip, vane_step_record *record) {
   const vane_loss_ops *loss = &losses->device->loss;
   vane_device *device = losses->device;
   int64_t n = losses->n, n_angle = n * losses->angle.n_outputs;
@@ -71,5 +70,5 @@ vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
       row(losses, targets, VANE_TARGET_POSITION), row(losses, targets, VANE_TARGET_POSITION_MASK),
       n, 2, row(losses, samples, VANE_LOSS_POSITION), vane_heads_seed(heads, VANE_LOSS_POSITION),
       record));
-  return loss->regularization(device, parameters->segments, parameters->n, weights, record);
+  return loss->regularization(device, block, weights, record);
 }

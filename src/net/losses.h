@@ -38,11 +38,11 @@ vane_status vane_losses_reserve(vane_losses *losses, vane_arena *staging, vane_a
 void vane_losses_bind(vane_losses *losses, const vane_arena *staging,
                       const vane_arena *activations);
 
-/* Head outputs and targets to record->loss and the seeds in the heads. `clip` false leaves
- * clip_by_average_norm out: it belongs to the training batch, not to the network. */
+/* Head outputs and targets to record->loss and the seeds in the heads. `block`: of the weights.
+ * `clip` false leaves clip_by_average_norm out: it belongs to the training batch, not to the
+ * network. */
 VANE_CHECKED
-vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
-                            const vane_parameters *parameters, const void *weights, bool clip,
-                            vane_step_record *record);
+vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads, const vane_block *block,
+                            const void *weights, bool clip, vane_step_record *record);
 
 #endif

@@ -16,13 +16,14 @@ typedef struct vane_network {
   int64_t n_micro;           /* the trunk goes over them in so many parts */
   bool training;
   vane_parameters parameters;
+  vane_block *block; /* of all parameters, as the device knows them; owned */
   vane_trunk *trunk;
   vane_heads heads;
   vane_losses losses;
   int64_t log_variances; /* parameter of the uncertainty weighting, or -1 */
   /* One arena per lifetime, sealed by create. */
   vane_arena stored, activations, staging, workspace;
-  void *weights;   /* the block of parameters */
+  void *weights;   /* of the block of parameters */
   void *running;   /* the block of running statistics, NULL without norm */
   uint8_t *pixels; /* [N, H, W, C] */
   void *features;  /* [N, F] */

@@ -36,9 +36,7 @@ static void bind(vane_trainer *trainer) {
 
 static vane_status plan(vane_trainer *trainer, const vane_choices *choices) {
   const vane_config *config = &trainer->config;
-  vane_device_options options = {.kind = config->device_kind,
-                                 .convolution = config->device_convolution,
-                                 .threads = config->device_threads};
+  vane_device_options options = vane_device_options_from_config(config);
   VANE_TRY(vane_config_check(config));
   VANE_TRY(vane_device_open(&options, &trainer->device));
   VANE_TRY(vane_network_create(config, trainer->device, config->train_batch,
@@ -78,6 +76,8 @@ void vane_trainer_destroy(vane_trainer *trainer) {
   if (!trainer)
     return;
   if (trainer->device) {
+    trainer->device->graph.destroy(trainer->device, trainer->eval_graph);
+    trainer->device->graph.destroy(trainer->device, trainer->graph);
     vane_network_unseal(trainer->device, &trainer->metrics);
     vane_network_unseal(trainer->device, &trainer->moments);
   }

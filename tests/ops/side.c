@@ -42,6 +42,8 @@ void side_end(side *s) {
     s->device->memory.destroy(s->device, s->blocks[i].base);
   }
   s->n_blocks = 0;
+  while (s->n_planned > 0)
+    s->device->block.destroy(s->device, s->planned[--s->n_planned]);
 }
 
 void *side_bytes(side *s, size_t bytes) {
@@ -156,6 +158,14 @@ vane_step_record side_read_record(side *s, const vane_step_record *record) {
   check_ok(s->device->memory.download(s->device, &host, record, sizeof host));
   check_ok(s->device->memory.synchronize(s->device));
   return host;
+}
+
+const vane_block *side_plan_block(side *s, const vane_segment *segments, int64_t n_segments) {
+  assert_true(s->n_planned < (int)(sizeof s->planned / sizeof s->planned[0]));
+  vane_block **block = &s->planned[s->n_planned];
+  check_ok(s->device->block.plan(s->device, segments, n_segments, block));
+  s->n_planned++;
+  return *block;
 }
 
 void side_bind_workspace(side *s, size_t bytes) {

@@ -49,8 +49,8 @@ static vane_step_record run_decide(vane_device *device, const decide_case *d) {
   void *parameters = side_put(&s, d->parameters, block);
   void *gradients = side_put(&s, d->gradients, block);
   void *samples = side_put(&s, d->samples, VANE_N_HEADS * batch);
-  check_ok(device->reduce.decide(device, &d->desc, segments, n_segments, parameters, gradients,
-                                 samples, batch, record));
+  check_ok(device->reduce.decide(device, &d->desc, side_plan_block(&s, segments, n_segments),
+                                 parameters, gradients, samples, batch, record));
   vane_step_record after = side_read_record(&s, record);
   side_end(&s);
   return after;

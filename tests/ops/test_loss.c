@@ -199,7 +199,8 @@ static double run_regularization(vane_device *device, const vane_segment *segmen
   const vane_step_record before = {.loss = {CHECK_NAN, CHECK_NAN, CHECK_NAN, CHECK_NAN, CHECK_NAN}};
   vane_step_record *record = side_put_record(&s, &before);
   void *parameters = side_put(&s, values, count);
-  check_ok(device->loss.regularization(device, segments, n_segments, parameters, record));
+  check_ok(device->loss.regularization(device, side_plan_block(&s, segments, n_segments),
+                                       parameters, record));
   double loss = side_read_record(&s, record).loss[VANE_LOSS_REGULARIZATION];
   side_end(&s);
   return loss;

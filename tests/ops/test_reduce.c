@@ -35,7 +35,8 @@ static vane_step_record run_gram(vane_device *device, double *const values[VANE_
     slots[k] = values[k] ? side_put(&s, values[k], count) : NULL;
   const void *w = parameters ? side_put(&s, parameters, block) : NULL;
   const void *g = gradients ? side_put(&s, gradients, block) : NULL;
-  check_ok(device->reduce.gram(device, slots, count, segments, n_segments, w, g, record));
+  check_ok(device->reduce.gram(device, slots, count, side_plan_block(&s, segments, n_segments), w,
+                               g, record));
   vane_step_record after = side_read_record(&s, record);
   side_end(&s);
   return after;
