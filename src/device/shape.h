@@ -1,5 +1,5 @@
-/* What a plan works out from its desc, and whether the desc makes sense: output sizes of windows that
- * slide over an image, distances between rows. The same for every backend. */
+/* What a plan works out from its desc, and whether the desc makes sense: output sizes of windows
+ * that slide over an image, distances between rows. The same for every backend. */
 #ifndef VANE_DEVICE_SHAPE_H
 #define VANE_DEVICE_SHAPE_H
 
