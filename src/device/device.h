@@ -211,6 +211,8 @@ typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
   vane_status (*create)(vane_device *device, size_t bytes, void **memory);
   void (*destroy)(vane_device *device, void *memory); /* takes NULL */
+  /* Bytes that create can still give; SIZE_MAX where nobody knows before it is tried. */
+  vane_status (*available)(vane_device *device, size_t *bytes);
   /* Enqueued copies. The host side of an upload may change as soon as the call returns (a backend
    * that copies later stages it); that of a download is complete after synchronize. */
   vane_status (*upload)(vane_device *device, void *to, const void *from_host, size_t bytes);

@@ -34,7 +34,8 @@ static vane_status reserve(vane_slots *slots) {
   return VANE_OK;
 }
 
-static void bind(vane_slots *slots) {
+vane_status vane_slots_allocate(vane_slots *slots) {
+  VANE_TRY(vane_network_seal(slots->network->device, &slots->arena));
   slots->gradients = vane_arena_at(&slots->arena, slots->gradients_item);
   slots->joined = vane_arena_at(&slots->arena, slots->joined_item);
   slots->scratch = vane_arena_at(&slots->arena, slots->scratch_item);
@@ -44,6 +45,7 @@ static void bind(vane_slots *slots) {
     slots->features[k] = vane_arena_at(&slots->arena, slots->features_items[k]);
     slots->parameters[k] = vane_arena_at(&slots->arena, slots->parameters_items[k]);
   }
+  return VANE_OK;
 }
 
 vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
@@ -57,10 +59,7 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
                                      .on_nonfinite = config->train_on_nonfinite};
   vane_arena_init(&slots->arena, "gradient slots");
-  VANE_TRY(reserve(slots));
-  VANE_TRY(vane_network_seal(network->device, &slots->arena));
-  bind(slots);
-  return VANE_OK;
+  return reserve(slots);
 }
 
 void vane_slots_finish(vane_slots *slots) {

@@ -68,7 +68,12 @@ static vane_status reserve(vane_network *network) {
                             "workspace of all layers");
 }
 
-static vane_status bind(vane_network *network) {
+size_t vane_network_bytes(const vane_network *network) {
+  return network->stored.total_bytes + network->staging.total_bytes +
+         network->activations.total_bytes + network->workspace.total_bytes;
+}
+
+vane_status vane_network_allocate(vane_network *network) {
   vane_device *device = network->device;
   VANE_TRY(vane_network_seal(device, &network->stored));
   VANE_TRY(vane_network_seal(device, &network->staging));
@@ -106,8 +111,6 @@ vane_status vane_network_create(const vane_config *config, vane_device *device, 
   vane_status status = plan(made, choices);
   if (status == VANE_OK)
     status = reserve(made);
-  if (status == VANE_OK)
-    status = bind(made);
   if (status != VANE_OK) {
     vane_network_destroy(made);
     return status;

@@ -27,7 +27,8 @@ static vane_status create_network(vane_predictor *predictor, const vane_checkpoi
   if (status == VANE_ERR_UNSUPPORTED)
     status =
         vane_network_create(config, predictor->device, batch, 1, false, NULL, &predictor->network);
-  return status;
+  VANE_TRY(status);
+  return vane_network_allocate(predictor->network);
 }
 
 static vane_status prepare(vane_predictor *predictor, const vane_checkpoint *checkpoint,

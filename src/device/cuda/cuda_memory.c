@@ -7,27 +7,31 @@
 
 #define MIB(bytes) ((double)(bytes) / (1 << 20))
 
+static vane_status cuda_available(vane_device *base, size_t *bytes) {
+  (void)base;
+  size_t all_bytes = 0;
+  CUDA_TRY(cudaMemGetInfo(bytes, &all_bytes));
+  return VANE_OK;
+}
+
 static vane_status cuda_create(vane_device *base, size_t bytes, void **memory) {
-  cuda_device *device = vane_cuda_of(base);
-  size_t wanted = bytes ? bytes : 1, free_bytes = 0, all_bytes = 0;
+  size_t wanted = bytes ? bytes : 1, free_bytes = 0;
   *memory = NULL;
   cudaError_t code = cudaMalloc(memory, wanted);
   if (code == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError(); /* it would come back at the next launch */
-    CUDA_TRY(cudaMemGetInfo(&free_bytes, &all_bytes));
+    VANE_TRY(cuda_available(base, &free_bytes));
     return vane_fail_foreign(VANE_ERR_MEMORY, code, cudaGetErrorString(code),
-                             "cudaMalloc: %.1f MiB asked for, %.1f MiB of the GPU's memory are "
-                             "free: %.1f MiB are missing; lower train.batch or raise "
-                             "train.accumulate",
-                             MIB(wanted), MIB(free_bytes),
-                             wanted > free_bytes ? MIB(wanted - free_bytes) : 0.0);
+                             "cudaMalloc failed: %.1f MiB asked for, %.1f MiB of the GPU's memory "
+                             "are free; lower train.batch or raise train.accumulate",
+                             MIB(wanted), MIB(free_bytes));
   }
   CUDA_TRY(code);
-  code = cudaMemsetAsync(*memory, 0, wanted, device->compute);
+  code = cudaMemsetAsync(*memory, 0, wanted, vane_cuda_of(base)->compute);
   if (code != cudaSuccess) {
     cudaFree(*memory);
     *memory = NULL;
-    CUDA_TRY(code);
+    return vane_cuda_failed(code, "cudaMemsetAsync", __FILE__, __LINE__);
   }
   return VANE_OK;
 }
@@ -141,6 +145,7 @@ void vane_cuda_fill_memory(vane_memory_ops *ops) {
   *ops = (vane_memory_ops){
       .create = cuda_create,
       .destroy = cuda_destroy,
+      .available = cuda_available,
       .upload = vane_cuda_upload,
       .download = vane_cuda_download,
       .clear = cuda_clear,
