@@ -62,8 +62,10 @@ vane_status vane_dense_shape(vane_dense_plan *plan) {
                      "dense layer: rows of %" PRId64 " and %" PRId64 " reals cannot begin %" PRId64
                      " and %" PRId64 " reals apart",
                      d->f_in, d->f_out, d->x_stride, d->y_stride);
-  if (d->x_kept && (!d->x_relu || d->x_stride != d->f_in))
-    return vane_fail(VANE_ERR_ARGUMENT,
-                     "dense layer: what another layer kept is for all of its output, after a ReLU");
+  if ((d->x_stride != d->f_in && d->x_relu) ||
+      (d->y_stride != d->f_out && (d->forward || d->backward_weights)))
+    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: rows must lie back to back here");
+  if ((d->keep && !d->relu) || (d->x_kept && !d->x_relu))
+    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: without a ReLU nothing is kept of it");
   return VANE_OK;
 }

@@ -108,26 +108,35 @@ static vane_status plan_layer(vane_heads *heads, vane_head_layer *layer, vane_de
   desc.n = heads->n;
   desc.f_in = layer->f_in;
   desc.f_out = layer->f_out;
-  desc.training = heads->training;
   VANE_TRY(heads->device->dense.plan(heads->device, &desc, &layer->plan));
   if (layer->plan->workspace_bytes > heads->workspace_bytes)
     heads->workspace_bytes = layer->plan->workspace_bytes;
   return VANE_OK;
 }
 
+/* The joint layer: as it is run forwards, and its part of each head as it is run backwards. */
+static vane_status plan_joint(vane_heads *heads) {
+  const vane_dense_desc desc = {.forward = true, .backward_weights = heads->training, .relu = true};
+  const vane_dense_desc part = {.backward_data = true, .y_stride = heads->joint.f_out};
+  VANE_TRY(plan_layer(heads, &heads->joint, desc));
+  for (int k = 0; k < VANE_N_HEADS && heads->training; k++)
+    if (heads->head[k].joined)
+      VANE_TRY(plan_layer(heads, &heads->head[k].layers[0], part));
+  return VANE_OK;
+}
+
+/* All layers but a first one that is joined. */
 static vane_status plan_head(vane_heads *heads, vane_head *head) {
-  int first = head->joined ? 1 : 0;
-  if (head->joined && heads->training) /* for dfeatures alone */
-    VANE_TRY(
-        plan_layer(heads, &head->layers[0], (vane_dense_desc){.y_stride = heads->joint.f_out}));
-  for (int j = first; j < head->n_layers; j++) {
-    vane_dense_desc desc = {.relu = j < head->n_layers - 1};
-    if (head->joined && j == 1) {
-      desc.x_stride = heads->joint.f_out; /* masked in one go, see vane_heads_backward */
-    } else if (j > 0) {
-      desc.x_relu = true;
-      desc.x_kept = head->layers[j - 1].plan->kept_bytes > 0;
-    }
+  for (int j = head->joined ? 1 : 0; j < head->n_layers; j++) {
+    bool relu = j < head->n_layers - 1, part = head->joined && j == 1;
+    vane_dense_desc desc = {.forward = true,
+                            .backward_data = heads->training,
+                            .backward_weights = heads->training,
+                            .relu = relu,
+                            .keep = relu && heads->training,
+                            .x_relu = j > 0 && !part,
+                            .x_stride = part ? heads->joint.f_out : 0};
+    desc.x_kept = desc.x_relu && head->layers[j - 1].plan->kept_bytes > 0;
     VANE_TRY(plan_layer(heads, &head->layers[j], desc));
   }
   return VANE_OK;
@@ -144,7 +153,7 @@ vane_status vane_heads_init(vane_heads *heads, vane_device *device, const vane_c
   join_heads(heads, config);
   VANE_TRY(add_parameters(heads, parameters));
   if (heads->joint.f_out)
-    VANE_TRY(plan_layer(heads, &heads->joint, (vane_dense_desc){.relu = true}));
+    VANE_TRY(plan_joint(heads));
   for (int k = 0; k < VANE_N_HEADS; k++)
     VANE_TRY(plan_head(heads, &heads->head[k]));
   return VANE_OK;
@@ -277,7 +286,8 @@ static vane_status backward_head(vane_heads *heads, const vane_head *head, const
   return VANE_OK;
 }
 
-/* Once every head has put its columns of the gradient there. */
+/* Once every head has put its columns of the gradient there. The ReLU is seen to for all of them at
+ * once: what a device keeps of one is for the whole of it, a head's layer reads but a part. */
 static vane_status backward_joint(vane_heads *heads, const void *features,
                                   const parameter_block *weights, const parameter_block *gradients,
                                   void *const dfeatures[VANE_N_HEADS]) {

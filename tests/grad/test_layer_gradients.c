@@ -234,9 +234,13 @@ static double dense_objective(void *user) {
 
 static void check_dense(vane_device *device, bool above) {
   enum { N = 4, F = 5, HIDDEN = 6, OUT = 3 };
-  const vane_dense_desc descs[] = {
-      {.n = N, .f_in = F, .f_out = HIDDEN, .training = true},
-      {.n = N, .f_in = HIDDEN, .f_out = OUT, .training = true, .x_relu = above}};
+  const vane_dense_desc layer = {
+      .n = N, .forward = true, .backward_data = true, .backward_weights = true};
+  vane_dense_desc descs[] = {layer, layer};
+  descs[0].f_in = F;
+  descs[0].f_out = descs[1].f_in = HIDDEN;
+  descs[1].f_out = OUT;
+  descs[1].x_relu = above;
   side s = side_begin(device);
   dense_lab l = {.device = device};
   double *dweights[2], *dbias[2];

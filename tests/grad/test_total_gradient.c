@@ -90,7 +90,12 @@ static void gradient_of_adam(total_lab *l, side *s, double *gradient) {
 static void lay_out(total_lab *l, side *s) {
   int64_t offset = 0;
   for (int k = 0; k < VANE_N_HEADS; ++k) {
-    const vane_dense_desc desc = {.n = n, .f_in = f, .f_out = n_outputs[k], .training = true};
+    const vane_dense_desc desc = {.n = n,
+                                  .f_in = f,
+                                  .f_out = n_outputs[k],
+                                  .forward = true,
+                                  .backward_data = true,
+                                  .backward_weights = true};
     check_ok(l->device->dense.plan(l->device, &desc, &l->heads[k]));
     l->segments[2 * k] = (vane_segment){offset, n_outputs[k] * f, k, 1};
     l->segments[2 * k + 1] = (vane_segment){offset + 8, n_outputs[k], k, 0};

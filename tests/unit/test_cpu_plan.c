@@ -296,8 +296,14 @@ static void test_the_rest_allocates_nothing(void **state) {
   bench b = open_bench(VANE_CONVOLUTION_DIRECT, 2);
   vane_device *device = b.device;
   const vane_norm_desc norm_desc = {.n = 8, .h = 8, .w = 8, .c = 32, .epsilon = 1e-5};
-  const vane_dense_desc dense_desc = {
-      .n = 128, .f_in = 64, .f_out = 64, .relu = true, .training = true, .x_relu = true};
+  const vane_dense_desc dense_desc = {.n = 128,
+                                      .f_in = 64,
+                                      .f_out = 64,
+                                      .forward = true,
+                                      .backward_data = true,
+                                      .backward_weights = true,
+                                      .relu = true,
+                                      .x_relu = true};
   vane_norm_plan *norm = NULL;
   vane_dense_plan *dense = NULL;
   assert_int_equal(device->norm.plan(device, &norm_desc, &norm), VANE_OK);

@@ -7,9 +7,10 @@
 
 typedef struct cpu_dense_plan {
   vane_dense_plan base;
+  /* NULL where they will not run. */
   cpu_primitive *y;        /* [n, f_out] = x [n, f_in] w^T [f_in, f_out] */
-  cpu_primitive *dx;       /* [n, f_in] = dz [n, f_out] w [f_out, f_in]; NULL without training */
-  cpu_primitive *dweights; /* [f_out, f_in] = dz^T [f_out, n] x [n, f_in]; likewise */
+  cpu_primitive *dx;       /* [n, f_in] = dz [n, f_out] w [f_out, f_in] */
+  cpu_primitive *dweights; /* [f_out, f_in] = dz^T [f_out, n] x [n, f_in] */
 } cpu_dense_plan;
 
 static void cpu_dense_destroy(vane_device *base, vane_dense_plan *plan_base) {
@@ -51,11 +52,13 @@ static vane_status make_products(const cpu_device *device, cpu_dense_plan *plan)
   const cpu_array x = matrix(d->n, d->f_in, d->x_stride), y = matrix(d->n, d->f_out, d->y_stride);
   const cpu_array w = matrix(d->f_out, d->f_in, d->f_in);
   const cpu_array y_t = transposed(&y), w_t = transposed(&w);
-  VANE_TRY(make_product(device, plan, &x, &w_t, &y, true, &plan->y));
-  if (!d->training)
-    return VANE_OK;
-  VANE_TRY(make_product(device, plan, &y, &w, &x, false, &plan->dx));
-  return make_product(device, plan, &y_t, &x, &w, false, &plan->dweights);
+  if (d->forward)
+    VANE_TRY(make_product(device, plan, &x, &w_t, &y, true, &plan->y));
+  if (d->backward_data)
+    VANE_TRY(make_product(device, plan, &y, &w, &x, false, &plan->dx));
+  if (d->backward_weights)
+    VANE_TRY(make_product(device, plan, &y_t, &x, &w, false, &plan->dweights));
+  return VANE_OK;
 }
 
 static vane_status cpu_dense_plan_make(vane_device *base, const vane_dense_desc *desc,
@@ -89,22 +92,16 @@ static vane_status cpu_dense_forward(vane_device *base, const vane_dense_plan *p
 /* Below so many values (some ten microseconds) a parallel region costs more than it saves. */
 enum { WORTH_THREADS = 32768 };
 
-static void mask_row(float *gradient, const float *y, int64_t width) {
-  for (int64_t i = 0; i < width; i++)
-    gradient[i] = y[i] > 0.0F ? gradient[i] : 0.0F;
-}
-
-/* gradient = 0 where y is not > 0; rows of both begin `stride` floats apart. */
-static void mask(const cpu_device *device, float *gradient, const float *y, int64_t rows,
-                 int64_t width, int64_t stride) {
-  if (rows * width < WORTH_THREADS) {
-    for (int64_t row = 0; row < rows; row++)
-      mask_row(gradient + row * stride, y + row * stride, width);
+/* gradient [count] = 0 where y is not > 0. */
+static void mask(const cpu_device *device, float *gradient, const float *y, int64_t count) {
+  if (count < WORTH_THREADS) {
+    for (int64_t i = 0; i < count; i++)
+      gradient[i] = y[i] > 0.0F ? gradient[i] : 0.0F;
     return;
   }
-#pragma omp parallel for num_threads(device->n_threads) schedule(static)
-  for (int64_t row = 0; row < rows; row++)
-    mask_row(gradient + row * stride, y + row * stride, width);
+#pragma omp parallel for simd num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count; i++)
+    gradient[i] = y[i] > 0.0F ? gradient[i] : 0.0F;
 }
 
 static vane_status cpu_dense_backward_data(vane_device *base, const vane_dense_plan *plan_base,
@@ -117,7 +114,7 @@ static vane_status cpu_dense_backward_data(vane_device *base, const vane_dense_p
   const void *buffers[] = {dz, weights, dx};
   VANE_TRY(vane_cpu_primitive_run(&device->onednn, plan->dx, buffers, device->workspace));
   if (d->x_relu)
-    mask(device, dx, x, d->n, d->f_in, d->x_stride);
+    mask(device, dx, x, d->n * d->f_in);
   return VANE_OK;
 }
 
@@ -129,7 +126,7 @@ static void sum_strip(const vane_dense_desc *desc, int64_t strip, const float *d
   int64_t width = desc->f_out - begin < STRIP ? desc->f_out - begin : STRIP;
   double sum[STRIP] = {0};
   for (int64_t sample = 0; sample < desc->n; sample++) {
-    const float *row = dz + sample * desc->y_stride + begin;
+    const float *row = dz + sample * desc->f_out + begin;
     for (int64_t i = 0; i < width; i++)
       sum[i] += (double)row[i];
   }
@@ -162,8 +159,7 @@ static vane_status cpu_dense_backward_weights(vane_device *base, const vane_dens
 
 static vane_status cpu_dense_mask(vane_device *base, const vane_dense_plan *plan, const void *y,
                                   void *dz) {
-  const vane_dense_desc *d = &plan->desc;
-  mask((const cpu_device *)base, dz, y, d->n, d->f_out, d->y_stride);
+  mask((const cpu_device *)base, dz, y, plan->desc.n * plan->desc.f_out);
   return VANE_OK;
 }
 

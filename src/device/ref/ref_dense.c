@@ -41,7 +41,7 @@ static vane_status ref_dense_forward(vane_device *device, const vane_dense_plan 
       double sum = (double)b[o];
       for (int64_t i = 0; i < d->f_in; ++i)
         sum += (double)in[n * d->x_stride + i] * (double)w[o * d->f_in + i];
-      out[n * d->y_stride + o] = (real)(d->relu ? relu_of(sum) : sum);
+      out[n * d->f_out + o] = (real)(d->relu ? relu_of(sum) : sum);
     }
   return VANE_OK;
 }
@@ -59,7 +59,7 @@ static vane_status ref_dense_backward_data(vane_device *device, const vane_dense
       double sum = 0.0;
       for (int64_t o = 0; o < d->f_out; ++o)
         sum += (double)gradient[n * d->y_stride + o] * (double)w[o * d->f_in + i];
-      bool passes = !d->x_relu || in[n * d->x_stride + i] > 0;
+      bool passes = !d->x_relu || in[n * d->f_in + i] > 0;
       to[n * d->x_stride + i] = passes ? (real)sum : 0;
     }
   return VANE_OK;
@@ -76,12 +76,12 @@ static vane_status ref_dense_backward_weights(vane_device *device, const vane_de
     for (int64_t i = 0; i < d->f_in; ++i) {
       double sum = 0.0;
       for (int64_t n = 0; n < d->n; ++n)
-        sum += (double)gradient[n * d->y_stride + o] * (double)in[n * d->x_stride + i];
+        sum += (double)gradient[n * d->f_out + o] * (double)in[n * d->x_stride + i];
       dw[o * d->f_in + i] = (real)sum;
     }
     double sum = 0.0;
     for (int64_t n = 0; n < d->n; ++n)
-      sum += (double)gradient[n * d->y_stride + o];
+      sum += (double)gradient[n * d->f_out + o];
     db[o] = (real)sum;
   }
   return VANE_OK;
@@ -93,10 +93,9 @@ static vane_status ref_dense_mask(vane_device *device, const vane_dense_plan *pl
   const vane_dense_desc *d = &plan->desc;
   const real *out = y;
   real *gradient = dz;
-  for (int64_t n = 0; n < d->n; ++n)
-    for (int64_t o = 0; o < d->f_out; ++o)
-      if (!(out[n * d->y_stride + o] > 0))
-        gradient[n * d->y_stride + o] = 0;
+  for (int64_t i = 0; i < d->n * d->f_out; ++i)
+    if (!(out[i] > 0))
+      gradient[i] = 0;
   return VANE_OK;
 }
 
