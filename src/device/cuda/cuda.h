@@ -81,6 +81,7 @@ void vane_cuda_fill_reduce(vane_reduce_ops *ops);
 void vane_cuda_fill_optim(vane_optim_ops *ops);
 
 /* What the module exports: opens the first GPU. */
+VANE_MODULE_API
 VANE_CHECKED
 vane_status vane_cuda_device_open(const vane_device_options *options, vane_device **device);
 
