@@ -24,10 +24,12 @@ def declared(folder):
 
 
 def constants(folder):
-    """The numbers that enums name."""
+    """The numbers that enums and constexpr ints name."""
     known = {}
     for path in sources(folder):
-        for body in re.findall(r"\benum\s*\w*\s*{([^}]*)}", without_comments(path.read_text())):
+        text = without_comments(path.read_text())
+        known.update(re.findall(r"\bconstexpr\s+int\s+(\w+)\s*=\s*([^;]+);", text))
+        for body in re.findall(r"\benum\s*\w*\s*{([^}]*)}", text):
             for name, value in re.findall(r"(\w+)\s*=\s*([^,]+)", body):
                 known[name] = value.strip()
     return known
