@@ -11,9 +11,12 @@ extern "C" {
 #if defined(__GNUC__)
 #define VANE_CHECKED             __attribute__((warn_unused_result))
 #define VANE_PRINTF(text, first) __attribute__((format(printf, text, first)))
+/* What a module that is loaded at run time takes from the executable. */
+#define VANE_MODULE_API __attribute__((visibility("default")))
 #else
 #define VANE_CHECKED
 #define VANE_PRINTF(text, first)
+#define VANE_MODULE_API
 #endif
 
 /* Zero is good. */

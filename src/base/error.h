@@ -21,11 +21,13 @@
       return vane_try_status_;                                                                     \
   } while (0)
 
+VANE_MODULE_API
 vane_status vane_error_record(vane_status status, const char *file, int line, int64_t foreign_code,
                               const char *foreign, const char *format, ...) VANE_PRINTF(6, 7);
 
 /* Puts `context` (a file, a record, a key) and ": " in front of the recorded message and returns
  * the recorded status. For callers that know a name which the failing function did not. */
+VANE_MODULE_API
 vane_status vane_error_add_context(const char *format, ...) VANE_PRINTF(1, 2);
 
 /* Makes `error`, recorded by another thread, the calling thread's own; returns its status. */

@@ -181,7 +181,7 @@ static vane_status run_adam(const bench_call *call) {
   vane_config_init(&config);
   for (int i = 0; i < call->settings.n_assignments; i++)
     VANE_TRY(vane_config_set(&config, call->settings.assignments[i]));
-  vane_device_options options = {.kind = config.device_kind, .threads = config.device_threads};
+  vane_device_options options = vane_device_options_from_config(&config);
   VANE_TRY(vane_device_open(&options, &device));
   vane_status status = bench_adam_and_memory(call, device, config.device_threads);
   vane_device_close(device);

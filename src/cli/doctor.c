@@ -97,11 +97,12 @@ static json_t *look_at_processor(void) {
 /* Opens the device to see whether it works; its words, or why it does not. */
 static json_t *try_device(int kind, bool *works) {
   vane_device *device;
-  vane_device_options options = {.kind = kind};
+  vane_config config;
+  vane_config_init(&config);
+  vane_device_options options = vane_device_options_from_config(&config);
+  options.kind = kind;
   vane_status status = vane_device_open(&options, &device);
   *works = status == VANE_OK;
-  if (kind == VANE_DEVICE_CUDA && status == VANE_ERR_UNSUPPORTED)
-    return json_pack("{s:b, s:s}", "works", 0, "description", "not part of this build");
   if (!*works)
     return json_pack("{s:b, s:o}", "works", 0, "description",
                      json_of_text(vane_error_get()->message));
@@ -113,8 +114,8 @@ static json_t *try_device(int kind, bool *works) {
 
 static const char *why_auto(const char *name) {
   if (strcmp(name, "cuda") == 0)
-    return "a GPU is there, and the build can use it";
-  return "this build has no cuda device, so the processor computes";
+    return "there is a GPU, and cuda works";
+  return "cuda does not work here, so the processor computes";
 }
 
 static json_t *look_at_devices(json_t *missing) {

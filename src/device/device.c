@@ -4,19 +4,36 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "device/block.h"
+#include "device/graph.h"
 #include "device/ref/ref.h"
+
+vane_device_options vane_device_options_from_config(const vane_config *config) {
+  return (vane_device_options){.kind = config->device_kind,
+                               .convolution = config->device_convolution,
+                               .precision = config->device_precision,
+                               .deterministic = config->device_deterministic,
+                               .benchmark = config->device_benchmark,
+                               .graphs = config->device_graphs,
+                               .threads = config->device_threads};
+}
+
+static vane_status open_best(const vane_device_options *options, vane_device **device) {
+  vane_status status = vane_cuda_open(options, device);
+  return status == VANE_ERR_UNSUPPORTED ? vane_cpu_open(options, device) : status;
+}
 
 vane_status vane_device_open(const vane_device_options *options, vane_device **device) {
   *device = NULL;
   switch (options->kind) {
-  case VANE_DEVICE_AUTO: /* without a GPU backend in the build, the CPU is what there is */
+  case VANE_DEVICE_AUTO:
+    return open_best(options, device);
   case VANE_DEVICE_CPU:
     return vane_cpu_open(options, device);
   case VANE_DEVICE_REF:
     return vane_ref_open(false, device);
   case VANE_DEVICE_CUDA:
-    return vane_fail(VANE_ERR_UNSUPPORTED,
-                     "device.kind: this build of vane has no cuda device; choose cpu or auto");
+    return vane_cuda_open(options, device);
   default:
     return vane_fail(VANE_ERR_ARGUMENT, "device.kind: %d is no kind of device", options->kind);
   }
@@ -62,6 +79,8 @@ vane_status vane_ref_open(bool double_precision, vane_device **device) {
   (*device)->name = "ref";
   (*device)->real_bytes = double_precision ? sizeof(double) : sizeof(float);
   (*device)->close = close_ref;
+  vane_block_fill(&(*device)->block);
+  vane_graph_fill(&(*device)->graph);
   snprintf((*device)->description, sizeof(*device)->description,
            "plain loops on one thread, %s, sums in double", double_precision ? "double" : "float");
   if (double_precision)

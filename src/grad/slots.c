@@ -4,20 +4,6 @@
 
 #include "base/error.h"
 
-static const double *weights_of(const vane_config *config, double weights[VANE_N_LOSSES]) {
-  weights[VANE_LOSS_PRESENCE] = config->loss_weights_presence;
-  weights[VANE_LOSS_ANGLE] = config->loss_weights_angle;
-  weights[VANE_LOSS_MAGNITUDE] = config->loss_weights_magnitude;
-  weights[VANE_LOSS_POSITION] = config->loss_weights_position;
-  weights[VANE_LOSS_REGULARIZATION] = config->loss_weights_regularization;
-  return weights;
-}
-
-bool vane_slots_active(const vane_config *config, int k) {
-  double weights[VANE_N_LOSSES];
-  return weights_of(config, weights)[k] != 0;
-}
-
 static size_t features_bytes(const vane_network *network) {
   return (size_t)(network->batch * vane_trunk_features(network->trunk)) *
          network->device->real_bytes;
@@ -37,7 +23,7 @@ static vane_status reserve(vane_slots *slots) {
   VANE_TRY(vane_arena_reserve(&slots->arena, network->n_micro > 1 ? shared_bytes(network) : 0,
                               &slots->scratch_item, "one micro-batch"));
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    bool active = vane_slots_active(network->config, k);
+    bool active = vane_losses_active(network->config, k);
     VANE_TRY(vane_arena_reserve(&slots->arena, active ? features_bytes(network) : 0,
                                 &slots->features_items[k], "%s at the features",
                                 vane_loss_names[k]));
@@ -48,16 +34,18 @@ static vane_status reserve(vane_slots *slots) {
   return VANE_OK;
 }
 
-static void bind(vane_slots *slots) {
+vane_status vane_slots_allocate(vane_slots *slots) {
+  VANE_TRY(vane_network_seal(slots->network->device, &slots->arena));
   slots->gradients = vane_arena_at(&slots->arena, slots->gradients_item);
   slots->joined = vane_arena_at(&slots->arena, slots->joined_item);
   slots->scratch = vane_arena_at(&slots->arena, slots->scratch_item);
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    if (!vane_slots_active(slots->network->config, k))
+    if (!vane_losses_active(slots->network->config, k))
       continue;
     slots->features[k] = vane_arena_at(&slots->arena, slots->features_items[k]);
     slots->parameters[k] = vane_arena_at(&slots->arena, slots->parameters_items[k]);
   }
+  return VANE_OK;
 }
 
 vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
@@ -66,14 +54,12 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   slots->space = config->grad_space;
   slots->combine = (vane_combine_desc){.weighting = config->grad_weighting,
                                        .clip_per_loss = config->grad_clip_per_loss};
-  weights_of(config, slots->combine.weight);
+  for (int k = 0; k < VANE_N_LOSSES; k++)
+    slots->combine.weight[k] = vane_losses_weight(config, k);
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
                                      .on_nonfinite = config->train_on_nonfinite};
   vane_arena_init(&slots->arena, "gradient slots");
-  VANE_TRY(reserve(slots));
-  VANE_TRY(vane_network_seal(network->device, &slots->arena));
-  bind(slots);
-  return VANE_OK;
+  return reserve(slots);
 }
 
 void vane_slots_finish(vane_slots *slots) {
@@ -120,8 +106,7 @@ vane_status vane_slots_join_features(vane_slots *slots, vane_step_record *record
   vane_device *device = network->device;
   int64_t count = network->batch * vane_trunk_features(network->trunk);
   slot_list features = list_of(slots->features);
-  VANE_TRY(device->reduce.gram(device, features.slots, count, network->parameters.segments,
-                               network->parameters.n, NULL, NULL, record));
+  VANE_TRY(device->reduce.gram(device, features.slots, count, network->block, NULL, NULL, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->joined, features.slots, count, record);
 }
@@ -154,15 +139,15 @@ vane_status vane_slots_join_parameters(vane_slots *slots, vane_step_record *reco
   vane_device *device = network->device;
   int64_t count = network->parameters.shared;
   slot_list parameters = list_of(slots->parameters);
-  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->parameters.segments,
-                               network->parameters.n, network->weights, slots->gradients, record));
+  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->block, network->weights,
+                               slots->gradients, record));
   VANE_TRY(weigh(slots, record));
   return device->reduce.combine(device, slots->gradients, parameters.slots, count, record);
 }
 
 vane_status vane_slots_decide(vane_slots *slots, vane_step_record *record) {
   vane_network *network = slots->network;
-  return network->device->reduce.decide(
-      network->device, &slots->decide, network->parameters.segments, network->parameters.n,
-      network->weights, slots->gradients, network->losses.samples, network->batch, record);
+  return network->device->reduce.decide(network->device, &slots->decide, network->block,
+                                        network->weights, slots->gradients, network->losses.samples,
+                                        network->batch, record);
 }

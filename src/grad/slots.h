@@ -26,12 +26,12 @@ typedef struct vane_slots {
   void *scratch;                  /* one micro-batch's shared gradient, before it is added */
 } vane_slots;
 
-/* True where a loss takes part: its weight is not zero. */
-bool vane_slots_active(const vane_config *config, int k);
-
-/* Allocates; `slots` is zeroed by the caller, finish works on any state of it. */
+/* Plans the memory; `slots` is zeroed by the caller, finish works on any state of it. */
 VANE_CHECKED
 vane_status vane_slots_init(vane_slots *slots, vane_network *network);
+/* Allocates it, once. */
+VANE_CHECKED
+vane_status vane_slots_allocate(vane_slots *slots);
 void vane_slots_finish(vane_slots *slots);
 
 /* From the seeds in the heads to slots->features and the heads' own gradients. */

@@ -4,6 +4,20 @@
 
 #define RADIANS_PER_DEGREE 0.017453292519943295769
 
+double vane_losses_weight(const vane_config *config, int k) {
+  const double weights[VANE_N_LOSSES] = {[VANE_LOSS_PRESENCE] = config->loss_weights_presence,
+                                         [VANE_LOSS_ANGLE] = config->loss_weights_angle,
+                                         [VANE_LOSS_MAGNITUDE] = config->loss_weights_magnitude,
+                                         [VANE_LOSS_POSITION] = config->loss_weights_position,
+                                         [VANE_LOSS_REGULARIZATION] =
+                                             config->loss_weights_regularization};
+  return weights[k];
+}
+
+bool vane_losses_active(const vane_config *config, int k) {
+  return vane_losses_weight(config, k) != 0;
+}
+
 void vane_losses_init(vane_losses *losses, vane_device *device, const vane_config *config,
                       int64_t n) {
   bool bins = config->model_heads_angle_kind == VANE_ANGLE_BINS;
@@ -36,9 +50,8 @@ static void *row(const vane_losses *losses, void *block, int i) {
   return (unsigned char *)block + (size_t)(i * losses->n) * losses->device->real_bytes;
 }
 
-vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
-                            const vane_parameters *parameters, const void *weights, bool clip,
-                            vane_step_record *record) {
+vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads, const vane_block *block,
+                            const void *weights, bool clip, vane_step_record *record) {
   const vane_loss_ops *loss = &losses->device->loss;
   vane_device *device = losses->device;
   int64_t n = losses->n, n_angle = n * losses->angle.n_outputs;
@@ -71,5 +84,5 @@ vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
       row(losses, targets, VANE_TARGET_POSITION), row(losses, targets, VANE_TARGET_POSITION_MASK),
       n, 2, row(losses, samples, VANE_LOSS_POSITION), vane_heads_seed(heads, VANE_LOSS_POSITION),
       record));
-  return loss->regularization(device, parameters->segments, parameters->n, weights, record);
+  return loss->regularization(device, block, weights, record);
 }

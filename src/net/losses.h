@@ -31,6 +31,10 @@ typedef struct vane_losses {
   void *samples; /* [VANE_N_HEADS, N]: each sample's loss value, to name bad examples */
 } vane_losses;
 
+/* loss.weights of a loss, and whether it takes part: whether that is not zero. */
+double vane_losses_weight(const vane_config *config, int k);
+bool vane_losses_active(const vane_config *config, int k);
+
 void vane_losses_init(vane_losses *losses, vane_device *device, const vane_config *config,
                       int64_t n);
 VANE_CHECKED
@@ -38,11 +42,11 @@ vane_status vane_losses_reserve(vane_losses *losses, vane_arena *staging, vane_a
 void vane_losses_bind(vane_losses *losses, const vane_arena *staging,
                       const vane_arena *activations);
 
-/* Head outputs and targets to record->loss and the seeds in the heads. `clip` false leaves
- * clip_by_average_norm out: it belongs to the training batch, not to the network. */
+/* Head outputs and targets to record->loss and the seeds in the heads. `block`: of the weights.
+ * `clip` false leaves clip_by_average_norm out: it belongs to the training batch, not to the
+ * network. */
 VANE_CHECKED
-vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads,
-                            const vane_parameters *parameters, const void *weights, bool clip,
-                            vane_step_record *record);
+vane_status vane_losses_run(vane_losses *losses, const vane_heads *heads, const vane_block *block,
+                            const void *weights, bool clip, vane_step_record *record);
 
 #endif

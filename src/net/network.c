@@ -19,7 +19,6 @@ void vane_network_unseal(vane_device *device, vane_arena *arena) {
   vane_arena_finish(arena);
 }
 
-/* Every layer planned, every parameter known. */
 static vane_status plan_layers(vane_network *network, const vane_choices *choices) {
   const vane_config *config = network->config;
   vane_device *device = network->device;
@@ -35,6 +34,14 @@ static vane_status plan_layers(vane_network *network, const vane_choices *choice
   vane_parameter item = {.dims = {VANE_N_HEADS}, .n_dims = 1, .init = VANE_INIT_ZEROS};
   return vane_parameters_add(&network->parameters, item, VANE_SHARED, false,
                              &network->log_variances, "uncertainty.log_variance");
+}
+
+/* Every layer planned, every parameter known, and their block with them. */
+static vane_status plan(vane_network *network, const vane_choices *choices) {
+  vane_device *device = network->device;
+  VANE_TRY(plan_layers(network, choices));
+  return device->block.plan(device, network->parameters.segments, network->parameters.n,
+                            &network->block);
 }
 
 static vane_status reserve(vane_network *network) {
@@ -61,7 +68,12 @@ static vane_status reserve(vane_network *network) {
                             "workspace of all layers");
 }
 
-static vane_status bind(vane_network *network) {
+size_t vane_network_bytes(const vane_network *network) {
+  return network->stored.total_bytes + network->staging.total_bytes +
+         network->activations.total_bytes + network->workspace.total_bytes;
+}
+
+vane_status vane_network_allocate(vane_network *network) {
   vane_device *device = network->device;
   VANE_TRY(vane_network_seal(device, &network->stored));
   VANE_TRY(vane_network_seal(device, &network->staging));
@@ -96,11 +108,9 @@ vane_status vane_network_create(const vane_config *config, vane_device *device, 
   vane_arena_init(&made->activations, "activations");
   vane_arena_init(&made->staging, "staging");
   vane_arena_init(&made->workspace, "workspace");
-  vane_status status = plan_layers(made, choices);
+  vane_status status = plan(made, choices);
   if (status == VANE_OK)
     status = reserve(made);
-  if (status == VANE_OK)
-    status = bind(made);
   if (status != VANE_OK) {
     vane_network_destroy(made);
     return status;
@@ -118,6 +128,7 @@ void vane_network_destroy(vane_network *network) {
   vane_network_unseal(network->device, &network->stored);
   vane_heads_finish(&network->heads);
   vane_trunk_destroy(network->trunk);
+  network->device->block.destroy(network->device, network->block);
   vane_parameters_finish(&network->parameters);
   free(network);
 }

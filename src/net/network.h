@@ -16,27 +16,34 @@ typedef struct vane_network {
   int64_t n_micro;           /* the trunk goes over them in so many parts */
   bool training;
   vane_parameters parameters;
+  vane_block *block; /* of all parameters, as the device knows them; owned */
   vane_trunk *trunk;
   vane_heads heads;
   vane_losses losses;
   int64_t log_variances; /* parameter of the uncertainty weighting, or -1 */
-  /* One arena per lifetime, sealed by create. */
+  /* One arena per lifetime, sealed by allocate. */
   vane_arena stored, activations, staging, workspace;
-  void *weights;   /* the block of parameters */
+  void *weights;   /* of the block of parameters */
   void *running;   /* the block of running statistics, NULL without norm */
   uint8_t *pixels; /* [N, H, W, C] */
   void *features;  /* [N, F] */
   int64_t weights_item, running_item, pixels_item, features_item, workspace_item;
 } vane_network;
 
-/* Plans and allocates everything. `n_micro` divides `batch`. `choices`: algorithms from a
- * checkpoint, NULL to choose. Weights are zero until draw or put. The network is on the heap and
- * does not move. */
+/* Plans everything: layers, parameters, and how much memory they take. `n_micro` divides `batch`.
+ * `choices`: algorithms from a checkpoint, NULL to choose. The network is on the heap and does not
+ * move. */
 VANE_CHECKED
 vane_status vane_network_create(const vane_config *config, vane_device *device, int64_t batch,
                                 int64_t n_micro, bool training, const vane_choices *choices,
                                 vane_network **network);
 void vane_network_destroy(vane_network *network); /* takes NULL */
+
+/* Allocates what was planned, once, before anything else is done with the network. Weights are zero
+ * until draw or put. */
+VANE_CHECKED
+vane_status vane_network_allocate(vane_network *network);
+size_t vane_network_bytes(const vane_network *network); /* that it takes, or will take */
 
 /* Initial weights from config->seed, running means 0 and variances 1. */
 VANE_CHECKED

@@ -41,48 +41,49 @@ static vane_status measure(timed_call call, void *context, int64_t repeats, int6
 
 /* ---- Adam -------------------------------------------------------------------------------- */
 
-enum { THETA, GRADIENT, M, V, V_MAX, N_BLOCKS };
+enum { THETA, GRADIENT, M, V, V_MAX, N_ARRAYS };
 
 typedef struct adam_run {
   vane_device *device;
   vane_adam_desc desc;
-  vane_segment *segments;
-  int64_t n_segments, count; /* reals in each block */
-  void *blocks[N_BLOCKS];
+  vane_block *block;
+  int64_t count; /* reals in each array, the last one's padding included */
+  void *arrays[N_ARRAYS];
   vane_step_record *record; /* on the device */
 } adam_run;
 
 static void finish(adam_run *run) {
-  for (int i = 0; i < N_BLOCKS; i++)
-    run->device->memory.destroy(run->device, run->blocks[i]);
+  for (int i = 0; i < N_ARRAYS; i++)
+    run->device->memory.destroy(run->device, run->arrays[i]);
   run->device->memory.destroy(run->device, run->record);
-  free(run->segments);
+  run->device->block.destroy(run->device, run->block);
 }
 
 static vane_status lay_out(adam_run *run, const vane_bench_adam_size *size) {
-  run->n_segments = size->n_tensors;
-  run->segments = calloc((size_t)size->n_tensors, sizeof *run->segments);
-  if (!run->segments)
+  vane_segment *segments = calloc((size_t)size->n_tensors, sizeof *segments);
+  if (!segments)
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld segments", (long long)size->n_tensors);
   int64_t alignment = SEGMENT_BYTES / (int64_t)run->device->real_bytes;
   int64_t each = size->n_parameters / size->n_tensors;
   for (int64_t i = 0; i < size->n_tensors; i++) {
     int64_t rest = i + 1 == size->n_tensors ? size->n_parameters % size->n_tensors : 0;
-    run->segments[i] =
+    segments[i] =
         (vane_segment){.offset = run->count, .count = each + rest, .task = VANE_SHARED, .decay = 1};
     run->count += (each + rest + alignment - 1) / alignment * alignment;
   }
-  return VANE_OK;
+  vane_status status = run->device->block.plan(run->device, segments, size->n_tensors, &run->block);
+  free(segments);
+  return status;
 }
 
 /* Any values do, as long as none is zero or subnormal: the arithmetic takes the same time. */
-static vane_status fill(adam_run *run, void *block) {
+static vane_status fill(adam_run *run, void *array) {
   float *values = malloc((size_t)run->count * sizeof *values);
   if (!values)
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld parameters", (long long)run->count);
   for (int64_t i = 0; i < run->count; i++)
     values[i] = (float)(i % 2 ? 1 + i % 97 : -1 - i % 89) / 128.0f;
-  vane_status status = run->device->memory.put(run->device, block, values, run->count);
+  vane_status status = run->device->memory.put(run->device, array, values, run->count);
   free(values);
   return status;
 }
@@ -91,10 +92,10 @@ static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
   vane_memory_ops *memory = &run->device->memory;
   VANE_TRY(lay_out(run, size));
   size_t bytes = (size_t)run->count * run->device->real_bytes;
-  for (int i = 0; i < (run->desc.amsgrad ? N_BLOCKS : V_MAX); i++)
-    VANE_TRY(memory->create(run->device, bytes, &run->blocks[i]));
-  VANE_TRY(fill(run, run->blocks[THETA]));
-  VANE_TRY(fill(run, run->blocks[GRADIENT]));
+  for (int i = 0; i < (run->desc.amsgrad ? N_ARRAYS : V_MAX); i++)
+    VANE_TRY(memory->create(run->device, bytes, &run->arrays[i]));
+  VANE_TRY(fill(run, run->arrays[THETA]));
+  VANE_TRY(fill(run, run->arrays[GRADIENT]));
   void *record_memory;
   VANE_TRY(memory->create(run->device, sizeof *run->record, &record_memory));
   run->record = record_memory;
@@ -108,9 +109,9 @@ static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
 
 static vane_status step(void *context) {
   adam_run *run = context;
-  VANE_TRY(run->device->optim.adam(run->device, &run->desc, run->segments, run->n_segments,
-                                   run->blocks[THETA], run->blocks[GRADIENT], run->blocks[M],
-                                   run->blocks[V], run->blocks[V_MAX], run->record));
+  VANE_TRY(run->device->optim.adam(run->device, &run->desc, run->block, run->arrays[THETA],
+                                   run->arrays[GRADIENT], run->arrays[M], run->arrays[V],
+                                   run->arrays[V_MAX], run->record));
   return run->device->memory.synchronize(run->device);
 }
 

@@ -63,14 +63,22 @@ static void judge(evaluation *run, const vane_batch *batch) {
   }
 }
 
+/* The part of a batch that the device may record once. */
+static vane_status compute(void *user) {
+  vane_trainer *trainer = user;
+  vane_network *network = trainer->network;
+  VANE_TRY(vane_network_infer(network));
+  return vane_losses_run(&network->losses, &network->heads, network->block, network->weights, false,
+                         trainer->eval_record);
+}
+
 static vane_status evaluate_batch(evaluation *run, const vane_batch *batch) {
-  vane_network *network = run->trainer->network;
+  vane_trainer *trainer = run->trainer;
+  vane_device *device = trainer->device;
   int64_t counted[VANE_N_HEADS];
   vane_step_record record;
   VANE_TRY(upload(run, batch, counted));
-  VANE_TRY(vane_network_infer(network));
-  VANE_TRY(vane_losses_run(&network->losses, &network->heads, &network->parameters,
-                           network->weights, false, run->trainer->eval_record));
+  VANE_TRY(device->graph.run(device, &trainer->eval_graph, compute, trainer));
   VANE_TRY(download(run, &record));
   for (int k = 0; k < VANE_N_HEADS; k++) {
     run->loss_sum[k] += record.loss[k] * (double)counted[k];

@@ -9,6 +9,7 @@ struct vane_predictor {
   vane_config config;
   vane_device *device;          /* owned */
   vane_network *network;        /* owned */
+  vane_graph *graph;            /* inference as the device recorded it; owned */
   float *outputs[VANE_N_HEADS]; /* [batch, n_outputs] of each head */
 };
 
@@ -17,9 +18,8 @@ struct vane_predictor {
 static vane_status create_network(vane_predictor *predictor, const vane_checkpoint *checkpoint,
                                   int64_t batch) {
   const vane_config *config = &predictor->config;
-  vane_device_options options = {.kind = config->device_kind,
-                                 .convolution = VANE_CONVOLUTION_DIRECT,
-                                 .threads = config->device_threads};
+  vane_device_options options = vane_device_options_from_config(config);
+  options.convolution = VANE_CONVOLUTION_DIRECT;
   VANE_TRY(vane_device_open(&options, &predictor->device));
   const vane_choices *choices = vane_checkpoint_choices(checkpoint);
   vane_status status =
@@ -27,7 +27,8 @@ static vane_status create_network(vane_predictor *predictor, const vane_checkpoi
   if (status == VANE_ERR_UNSUPPORTED)
     status =
         vane_network_create(config, predictor->device, batch, 1, false, NULL, &predictor->network);
-  return status;
+  VANE_TRY(status);
+  return vane_network_allocate(predictor->network);
 }
 
 static vane_status prepare(vane_predictor *predictor, const vane_checkpoint *checkpoint,
@@ -64,6 +65,8 @@ void vane_predictor_destroy(vane_predictor *predictor) {
     return;
   for (int k = 0; k < VANE_N_HEADS; k++)
     free(predictor->outputs[k]);
+  if (predictor->device)
+    predictor->device->graph.destroy(predictor->device, predictor->graph);
   vane_network_destroy(predictor->network);
   vane_device_close(predictor->device);
   free(predictor);
@@ -81,6 +84,10 @@ static void forget_untrained(const vane_config *config, vane_answer *answer) {
     answer->x = answer->y = (double)NAN;
 }
 
+static vane_status infer(void *network) {
+  return vane_network_infer(network);
+}
+
 vane_status vane_predictor_run(vane_predictor *predictor, const uint8_t *pixels, int64_t n,
                                vane_answer *answers) {
   vane_network *network = predictor->network;
@@ -93,7 +100,7 @@ vane_status vane_predictor_run(vane_predictor *predictor, const uint8_t *pixels,
   /* Rows beyond n keep what an earlier batch left there; no image looks at another. */
   VANE_TRY(device->memory.upload(device, network->pixels, pixels,
                                  (size_t)(n * input[0] * input[1] * input[2])));
-  VANE_TRY(vane_network_infer(network));
+  VANE_TRY(device->graph.run(device, &predictor->graph, infer, network));
   for (int k = 0; k < VANE_N_HEADS; k++)
     VANE_TRY(device->memory.get(device, predictor->outputs[k],
                                 vane_heads_output(&network->heads, k), n * heads[k].n_outputs));

@@ -29,8 +29,8 @@ static vane_status forward(vane_trainer *trainer) {
     VANE_TRY(vane_network_trunk_forward(network, m, NULL));
   VANE_TRY(vane_heads_forward(&network->heads, &network->parameters, network->weights,
                               network->features));
-  VANE_TRY(vane_losses_run(&network->losses, &network->heads, &network->parameters,
-                           network->weights, true, trainer->record));
+  VANE_TRY(vane_losses_run(&network->losses, &network->heads, network->block, network->weights,
+                           true, trainer->record));
   return vane_slots_heads_backward(&trainer->slots);
 }
 
@@ -54,9 +54,9 @@ static vane_status backward(vane_trainer *trainer) {
 static vane_status update(vane_trainer *trainer) {
   vane_device *device = trainer->device;
   vane_network *network = trainer->network;
-  VANE_TRY(device->optim.adam(device, &trainer->adam, network->parameters.segments,
-                              network->parameters.n, network->weights, trainer->slots.gradients,
-                              trainer->m, trainer->v, trainer->v_max, trainer->record));
+  VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, network->weights,
+                              trainer->slots.gradients, trainer->m, trainer->v, trainer->v_max,
+                              trainer->record));
   if (!trainer->pending)
     return VANE_OK;
   return device->elementwise.follow(device, network->running, trainer->pending,
@@ -64,9 +64,11 @@ static vane_status update(vane_trainer *trainer) {
                                     vane_trunk_running_count(network->trunk), trainer->record);
 }
 
-vane_status vane_step_run(vane_trainer *trainer, const vane_batch *batch) {
+/* From the uploaded batch to moved weights: the same operations on the same memory in every step,
+ * so that the device may record them once. */
+static vane_status compute(void *user) {
+  vane_trainer *trainer = user;
   vane_slots *slots = &trainer->slots;
-  VANE_TRY(upload(trainer, batch));
   VANE_TRY(forward(trainer));
   if (slots->space == VANE_SPACE_TRUNK_OUTPUT)
     VANE_TRY(vane_slots_join_features(slots, trainer->record));
@@ -74,7 +76,13 @@ vane_status vane_step_run(vane_trainer *trainer, const vane_batch *batch) {
   if (slots->space == VANE_SPACE_PARAMETERS)
     VANE_TRY(vane_slots_join_parameters(slots, trainer->record));
   VANE_TRY(vane_slots_decide(slots, trainer->record));
-  VANE_TRY(update(trainer));
+  return update(trainer);
+}
+
+vane_status vane_step_run(vane_trainer *trainer, const vane_batch *batch) {
+  vane_device *device = trainer->device;
+  VANE_TRY(upload(trainer, batch));
+  VANE_TRY(device->graph.run(device, &trainer->graph, compute, trainer));
   trainer->step++;
   return VANE_OK;
 }

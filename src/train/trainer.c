@@ -34,26 +34,98 @@ static void bind(vane_trainer *trainer) {
   trainer->eval_record = vane_arena_at(&trainer->metrics, trainer->eval_record_item);
 }
 
+/* Everything for train.batch images, but nothing allocated yet. */
 static vane_status plan(vane_trainer *trainer, const vane_choices *choices) {
   const vane_config *config = &trainer->config;
-  vane_device_options options = {.kind = config->device_kind,
-                                 .convolution = config->device_convolution,
-                                 .threads = config->device_threads};
-  VANE_TRY(vane_config_check(config));
-  VANE_TRY(vane_device_open(&options, &trainer->device));
+  vane_arena_init(&trainer->moments, "moments");
+  vane_arena_init(&trainer->metrics, "metrics");
   VANE_TRY(vane_network_create(config, trainer->device, config->train_batch,
                                config->train_accumulate, true, choices, &trainer->network));
   VANE_TRY(vane_slots_init(&trainer->slots, trainer->network));
   vane_adam_desc_fill(config, &trainer->adam);
-  VANE_TRY(reserve(trainer));
+  return reserve(trainer);
+}
+
+/* All but the device. */
+static void release(vane_trainer *trainer) {
+  vane_network_unseal(trainer->device, &trainer->metrics);
+  vane_network_unseal(trainer->device, &trainer->moments);
+  vane_slots_finish(&trainer->slots);
+  vane_network_destroy(trainer->network);
+}
+
+static size_t bytes_of(const vane_trainer *trainer) {
+  return vane_network_bytes(trainer->network) + trainer->slots.arena.total_bytes +
+         trainer->moments.total_bytes + trainer->metrics.total_bytes;
+}
+
+/* Plans for another batch, and says how much memory that would take. */
+static vane_status measure(const vane_trainer *trainer, int64_t batch, size_t *bytes) {
+  vane_trainer other = {.config = trainer->config, .device = trainer->device};
+  other.config.train_batch = batch;
+  vane_status status = plan(&other, NULL);
+  if (status == VANE_OK)
+    *bytes = bytes_of(&other);
+  release(&other);
+  return status;
+}
+
+/* The largest batch of whole micro-batches that takes at most `room`; 0: none. */
+static vane_status find_fitting_batch(const vane_trainer *trainer, size_t room, int64_t *batch) {
+  int64_t parts = trainer->config.train_accumulate;
+  int64_t fits = 0, too_large = trainer->config.train_batch / parts;
+  while (too_large - fits > 1) {
+    int64_t middle = fits + (too_large - fits) / 2;
+    size_t bytes = 0;
+    VANE_TRY(measure(trainer, middle * parts, &bytes));
+    if (bytes <= room)
+      fits = middle;
+    else
+      too_large = middle;
+  }
+  *batch = fits * parts;
+  return VANE_OK;
+}
+
+static vane_status check_room(const vane_trainer *trainer) {
+  const double mib = 1 << 20;
+  size_t room = 0, wanted = bytes_of(trainer);
+  int64_t batch = 0;
+  char advice[80] = "no batch fits: the network itself is too large";
+  VANE_TRY(trainer->device->memory.available(trainer->device, &room));
+  if (wanted <= room)
+    return VANE_OK;
+  VANE_TRY(find_fitting_batch(trainer, room, &batch));
+  if (batch > 0)
+    snprintf(advice, sizeof advice, "train.batch=%lld fits, and so may a larger train.accumulate",
+             (long long)batch);
+  return vane_fail(VANE_ERR_MEMORY,
+                   "train.batch %lld takes %.1f MiB of device memory, %.1f MiB are free: %.1f MiB "
+                   "are missing; %s",
+                   (long long)trainer->config.train_batch, (double)wanted / mib, (double)room / mib,
+                   (double)(wanted - room) / mib, advice);
+}
+
+static vane_status allocate(vane_trainer *trainer) {
+  int64_t batch = trainer->config.train_batch;
+  VANE_TRY(check_room(trainer));
+  VANE_TRY(vane_network_allocate(trainer->network));
+  VANE_TRY(vane_slots_allocate(&trainer->slots));
   VANE_TRY(vane_network_seal(trainer->device, &trainer->moments));
   VANE_TRY(vane_network_seal(trainer->device, &trainer->metrics));
   bind(trainer);
-  trainer->targets =
-      malloc((size_t)(VANE_N_TARGET_ROWS * config->train_batch) * sizeof *trainer->targets);
+  trainer->targets = malloc((size_t)(VANE_N_TARGET_ROWS * batch) * sizeof *trainer->targets);
   if (!trainer->targets)
     return vane_fail(VANE_ERR_MEMORY, "no memory for the targets of a batch");
   return VANE_OK;
+}
+
+static vane_status open_trainer(vane_trainer *trainer, const vane_choices *choices) {
+  vane_device_options options = vane_device_options_from_config(&trainer->config);
+  VANE_TRY(vane_config_check(&trainer->config));
+  VANE_TRY(vane_device_open(&options, &trainer->device));
+  VANE_TRY(plan(trainer, choices));
+  return allocate(trainer);
 }
 
 vane_status vane_trainer_create(const vane_config *config, const vane_choices *choices,
@@ -63,9 +135,7 @@ vane_status vane_trainer_create(const vane_config *config, const vane_choices *c
   if (!made)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a trainer");
   made->config = *config;
-  vane_arena_init(&made->moments, "moments");
-  vane_arena_init(&made->metrics, "metrics");
-  vane_status status = plan(made, choices);
+  vane_status status = open_trainer(made, choices);
   if (status != VANE_OK) {
     vane_trainer_destroy(made);
     return status;
@@ -78,11 +148,10 @@ void vane_trainer_destroy(vane_trainer *trainer) {
   if (!trainer)
     return;
   if (trainer->device) {
-    vane_network_unseal(trainer->device, &trainer->metrics);
-    vane_network_unseal(trainer->device, &trainer->moments);
+    trainer->device->graph.destroy(trainer->device, trainer->eval_graph);
+    trainer->device->graph.destroy(trainer->device, trainer->graph);
+    release(trainer);
   }
-  vane_slots_finish(&trainer->slots);
-  vane_network_destroy(trainer->network);
   vane_device_close(trainer->device);
   free(trainer->targets);
   free(trainer);

@@ -12,6 +12,9 @@ typedef struct vane_trainer {
   vane_network *network; /* owned */
   vane_slots slots;
   vane_adam_desc adam;
+  /* Owned: a training step and an evaluated batch, as the device recorded them. The settings in
+   * `slots` and `adam` are part of the record, so whoever changed one would have to destroy it. */
+  vane_graph *graph, *eval_graph;
   int64_t step; /* steps finished */
   /* Device memory. */
   vane_arena moments, metrics;

@@ -87,6 +87,14 @@ static inline void *golden_put(vane_device *device, const float *values, int64_t
   return memory;
 }
 
+/* The caller destroys it. */
+static inline vane_block *golden_plan_block(vane_device *device, const vane_segment *segments,
+                                            int64_t n_segments) {
+  vane_block *block;
+  golden_ok(device->block.plan(device, segments, n_segments, &block));
+  return block;
+}
+
 static inline vane_step_record *golden_put_record(vane_device *device,
                                                   const vane_step_record *record) {
   void *memory;

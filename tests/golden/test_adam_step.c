@@ -108,8 +108,8 @@ static void run_step(vane_device *device, const vane_adam_desc *desc,
   void *v = golden_put(device, from->v, N), *gradient = golden_put(device, from->gradient, N);
   void *v_max = desc->amsgrad ? golden_put(device, from->v_max, N) : NULL;
   vane_step_record *on_device = golden_put_record(device, record);
-  golden_ok(device->optim.adam(device, desc, segments, N_SEGMENTS, theta, gradient, m, v, v_max,
-                               on_device));
+  vane_block *planned = golden_plan_block(device, segments, N_SEGMENTS);
+  golden_ok(device->optim.adam(device, desc, planned, theta, gradient, m, v, v_max, on_device));
   *to = *from;
   golden_ok(device->memory.get(device, to->theta, theta, N));
   golden_ok(device->memory.get(device, to->gradient, gradient, N));
@@ -120,6 +120,7 @@ static void run_step(vane_device *device, const vane_adam_desc *desc,
   void *all[] = {theta, m, v, gradient, v_max, on_device};
   for (int i = 0; i < 6; i++)
     device->memory.destroy(device, all[i]);
+  device->block.destroy(device, planned);
 }
 
 typedef struct worst_shares {

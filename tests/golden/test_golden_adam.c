@@ -92,14 +92,14 @@ static void run_course(vane_device *device, const adam_case *c, adam_course *cou
   void *v_max = c->amsgrad ? golden_put(device, NULL, N_BLOCK) : NULL;
   vane_step_record record = {.clip = 1, .coefficient = {[VANE_SHARED] = 1}};
   vane_step_record *on_device = golden_put_record(device, &record);
+  vane_block *planned = golden_plan_block(device, segments, 2);
   get_block(device, theta, course->start);
   for (int step = 0; step < N_STEPS; step++) {
     draw_gradient(&draws, step, block);
     vane_step_input_fill(&config, step + 1, counted, &record.in);
     golden_ok(device->memory.put(device, gradient, block, N_BLOCK));
     golden_ok(device->memory.upload(device, on_device, &record.in, sizeof record.in));
-    golden_ok(
-        device->optim.adam(device, &desc, segments, 2, theta, gradient, m, v, v_max, on_device));
+    golden_ok(device->optim.adam(device, &desc, planned, theta, gradient, m, v, v_max, on_device));
     golden_ok(device->memory.synchronize(device));
     if (step == 0)
       get_block(device, theta, course->first);
@@ -110,6 +110,7 @@ static void run_course(vane_device *device, const adam_case *c, adam_course *cou
   void *all[] = {theta, gradient, m, v, v_max, on_device};
   for (int i = 0; i < 6; i++)
     device->memory.destroy(device, all[i]);
+  device->block.destroy(device, planned);
 }
 
 static void check_course(const vane_safetensors_file *file, const char *device, const adam_case *c,

@@ -70,9 +70,10 @@ static void check_norm(vane_device *device, const vane_safetensors_file *file, c
   vane_step_record *record =
       golden_put_record(device, &(vane_step_record){.coefficient = {[VANE_SHARED] = 1}});
 
+  vane_block *planned = golden_plan_block(device, segments, 2);
   const vane_decide_desc desc = {.clip_global = limit, .on_nonfinite = VANE_NONFINITE_STOP};
   golden_ok(
-      device->reduce.decide(device, &desc, segments, 2, parameters, gradients, samples, 1, record));
+      device->reduce.decide(device, &desc, planned, parameters, gradients, samples, 1, record));
   vane_step_record after = golden_get_record(device, record);
   double norm, clipped[N], golden[N];
   golden_read(file, name, "norm", 1, &norm);
@@ -85,6 +86,7 @@ static void check_norm(vane_device *device, const vane_safetensors_file *file, c
   assert_true((after.clip < 1) == acts);
   assert_int_equal(after.skip, 0);
 
+  device->block.destroy(device, planned);
   device->memory.destroy(device, gradients);
   device->memory.destroy(device, parameters);
   device->memory.destroy(device, samples);
@@ -131,13 +133,14 @@ static void check_vector(vane_device *device, const vane_safetensors_file *file)
   vane_step_input_fill(&config, 1, (const int64_t[VANE_N_HEADS]){1, 1, 1, 1}, &host.in);
   vane_step_record *record = golden_put_record(device, &host);
 
+  vane_block *planned = golden_plan_block(device, &segment, 1);
   const vane_combine_desc combine = {.weighting = VANE_WEIGHTING_FIXED, .weight = {1, 1, 1, 1, 1}};
   double result[N_FEATURES], golden[N_FEATURES], l2;
-  golden_ok(device->loss.regularization(device, &segment, 1, theta, record));
-  golden_ok(device->reduce.gram(device, in, N_FEATURES, NULL, 0, NULL, NULL, record));
+  golden_ok(device->loss.regularization(device, planned, theta, record));
+  golden_ok(device->reduce.gram(device, in, N_FEATURES, planned, NULL, NULL, record));
   golden_ok(device->reduce.coefficients(device, &combine, NULL, NULL, record));
   golden_ok(device->reduce.combine(device, sum, in, N_FEATURES, record));
-  golden_ok(device->optim.adam(device, &adam, &segment, 1, theta, sum, m, v, NULL, record));
+  golden_ok(device->optim.adam(device, &adam, planned, theta, sum, m, v, NULL, record));
   get(device, sum, N_FEATURES, result);
   golden_read(file, "vector", "sum", N_FEATURES, golden);
   assert_agree(device->name, "vector", "gradient", result, golden, N_FEATURES, 1e-7);
@@ -151,6 +154,7 @@ static void check_vector(vane_device *device, const vane_safetensors_file *file)
   void *all[] = {theta, sum, m, v, slots[0], slots[1], slots[2], slots[3], record};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     device->memory.destroy(device, all[i]);
+  device->block.destroy(device, planned);
 }
 
 /* ---- Both devices ---------------------------------------------------------------------------- */

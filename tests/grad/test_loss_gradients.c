@@ -98,6 +98,7 @@ static void test_angle(void **state) {
 typedef struct weights_lab {
   vane_device *device;
   vane_step_record record;
+  const vane_block *block;
   double *weights;
 } weights_lab;
 
@@ -106,14 +107,16 @@ static const vane_segment segments[] = {
 
 static double regularization_objective(void *user) {
   weights_lab *l = user;
-  check_ok(l->device->loss.regularization(l->device, segments, 3, l->weights, &l->record));
+  check_ok(l->device->loss.regularization(l->device, l->block, l->weights, &l->record));
   return l->record.loss[VANE_LOSS_REGULARIZATION];
 }
 
 /* Its gradient is the decaying weights themselves: what gram, decide and Adam take it to be. */
 static void test_regularization(void **state) {
   side s = side_begin(*state);
-  weights_lab l = {.device = *state, .weights = differences_normal(&s, 71, 24)};
+  weights_lab l = {.device = *state,
+                   .block = side_plan_block(&s, segments, 3),
+                   .weights = differences_normal(&s, 71, 24)};
   double analytic[24] = {0.0};
   for (int i = 0; i < 3; ++i)
     for (int64_t j = 0; segments[i].decay && j < segments[i].count; ++j)

@@ -17,6 +17,7 @@ typedef struct total_lab {
   vane_device *device;
   vane_combine_desc combine;
   vane_segment segments[n_segments]; /* per head: weights, bias; then the log variances */
+  const vane_block *block;           /* of them */
   vane_dense_plan *heads[VANE_N_HEADS];
   vane_step_record record;
   double *features, *parameters, *gradients;
@@ -30,7 +31,7 @@ static void forward(total_lab *l) {
   for (int k = 0; k < VANE_N_HEADS; ++k)
     check_ok(device->dense.forward(device, l->heads[k], l->features,
                                    l->parameters + l->segments[2 * k].offset,
-                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k]));
+                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k], NULL));
   check_ok(device->loss.presence(device, l->out[0], l->target, l->mask, n, l->samples, l->seed[0],
                                  &l->record));
   check_ok(device->loss.angle(device, &angle, l->out[1], l->target, l->mask, n, l->samples + n,
@@ -38,7 +39,7 @@ static void forward(total_lab *l) {
   for (int k = VANE_LOSS_MAGNITUDE; k <= VANE_LOSS_POSITION; ++k)
     check_ok(device->loss.regression(device, &l2, k, l->out[k], l->target, l->mask, n, n_outputs[k],
                                      l->samples + k * n, l->seed[k], &l->record));
-  check_ok(device->loss.regularization(device, l->segments, n_segments, l->parameters, &l->record));
+  check_ok(device->loss.regularization(device, l->block, l->parameters, &l->record));
 }
 
 /* What is minimised (N21). */
@@ -58,14 +59,16 @@ static void backward(total_lab *l, double *dfeatures) {
   vane_device *device = l->device;
   bool learned = l->combine.weighting == VANE_WEIGHTING_UNCERTAINTY;
   forward(l);
-  for (int k = 0; k < VANE_N_HEADS; ++k)
-    check_ok(device->dense.backward(
-        device, l->heads[k], l->features, l->parameters + l->segments[2 * k].offset, l->out[k],
-        l->seed[k], l->slots[k], l->gradients + l->segments[2 * k].offset,
-        l->gradients + l->segments[2 * k + 1].offset));
+  for (int k = 0; k < VANE_N_HEADS; ++k) {
+    check_ok(device->dense.backward_weights(device, l->heads[k], l->features, l->seed[k],
+                                            l->gradients + l->segments[2 * k].offset,
+                                            l->gradients + l->segments[2 * k + 1].offset));
+    check_ok(device->dense.backward_data(device, l->heads[k],
+                                         l->parameters + l->segments[2 * k].offset, l->seed[k],
+                                         NULL, NULL, l->slots[k]));
+  }
   const void *const slots[] = {l->slots[0], l->slots[1], l->slots[2], l->slots[3]};
-  check_ok(
-      device->reduce.gram(device, slots, n * f, l->segments, n_segments, NULL, NULL, &l->record));
+  check_ok(device->reduce.gram(device, slots, n * f, l->block, NULL, NULL, &l->record));
   check_ok(device->reduce.coefficients(device, &l->combine,
                                        learned ? l->parameters + variances : NULL,
                                        learned ? l->gradients + variances : NULL, &l->record));
@@ -80,14 +83,19 @@ static void gradient_of_adam(total_lab *l, side *s, double *gradient) {
       l->device->memory.upload(l->device, parameters, l->parameters, block * sizeof *parameters));
   check_ok(l->device->memory.clear(l->device, v, block * sizeof *v));
   check_ok(l->device->memory.clear(l->device, gradient, block * sizeof *gradient));
-  check_ok(l->device->optim.adam(l->device, &desc, l->segments, n_segments, parameters,
-                                 l->gradients, gradient, v, NULL, &l->record));
+  check_ok(l->device->optim.adam(l->device, &desc, l->block, parameters, l->gradients, gradient, v,
+                                 NULL, &l->record));
 }
 
 static void lay_out(total_lab *l, side *s) {
   int64_t offset = 0;
   for (int k = 0; k < VANE_N_HEADS; ++k) {
-    const vane_dense_desc desc = {n, f, n_outputs[k], false};
+    const vane_dense_desc desc = {.n = n,
+                                  .f_in = f,
+                                  .f_out = n_outputs[k],
+                                  .forward = true,
+                                  .backward_data = true,
+                                  .backward_weights = true};
     check_ok(l->device->dense.plan(l->device, &desc, &l->heads[k]));
     l->segments[2 * k] = (vane_segment){offset, n_outputs[k] * f, k, 1};
     l->segments[2 * k + 1] = (vane_segment){offset + 8, n_outputs[k], k, 0};
@@ -98,6 +106,7 @@ static void lay_out(total_lab *l, side *s) {
     l->record.in.inv_count[k] = 0.25;
   }
   l->segments[2 * VANE_N_HEADS] = (vane_segment){variances, VANE_N_HEADS, VANE_SHARED, 0};
+  l->block = side_plan_block(s, l->segments, n_segments);
   l->samples = side_reals(s, VANE_N_HEADS * n);
   l->features = differences_normal(s, 81, n * f);
   l->parameters = differences_normal(s, 82, block);
@@ -119,8 +128,8 @@ static void check_total(vane_device *device, int weighting) {
   double *dfeatures = side_reals(&s, n * f), *gradient = side_reals(&s, block);
   const vane_decide_desc decide = {0};
   backward(&l, dfeatures);
-  check_ok(device->reduce.decide(device, &decide, l.segments, n_segments, l.parameters, l.gradients,
-                                 l.samples, n, &l.record));
+  check_ok(device->reduce.decide(device, &decide, l.block, l.parameters, l.gradients, l.samples, n,
+                                 &l.record));
   gradient_of_adam(&l, &s, gradient);
   assert_int_equal(l.record.skip, 0);
   double norm = sqrt(differences_dot(gradient, gradient, block));

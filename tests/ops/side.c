@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef VANE_SIMULATED
+#include "simgpu/simgpu.h"
+#endif
 
 #define GUARD_BYTES  256 /* the alignment of a block, so that its middle keeps it */
 #define FILL         0xff
@@ -26,6 +29,18 @@ static void fill(side *s, unsigned char *to, int byte, size_t bytes) {
   free(host);
 }
 
+/* The simulated GPU knows which bytes were written; these count as not. */
+static void forget(const side *s, const void *memory, size_t bytes) {
+#ifdef VANE_SIMULATED
+  if (simgpu_is_device(memory)) {
+    check_ok(s->device->memory.synchronize(s->device));
+    simgpu_forget(memory, bytes);
+  }
+#else
+  (void)s, (void)memory, (void)bytes;
+#endif
+}
+
 static void check_guard(side *s, const unsigned char *guard, int block, const char *where) {
   unsigned char host[GUARD_BYTES];
   check_ok(s->device->memory.download(s->device, host, guard, GUARD_BYTES));
@@ -42,6 +57,8 @@ void side_end(side *s) {
     s->device->memory.destroy(s->device, s->blocks[i].base);
   }
   s->n_blocks = 0;
+  while (s->n_planned > 0)
+    s->device->block.destroy(s->device, s->planned[--s->n_planned]);
 }
 
 void *side_bytes(side *s, size_t bytes) {
@@ -52,6 +69,7 @@ void *side_bytes(side *s, size_t bytes) {
   unsigned char *begin = (unsigned char *)base + GUARD_BYTES;
   fill(s, base, guard_byte(s->n_blocks), GUARD_BYTES);
   fill(s, begin, FILL, bytes);
+  forget(s, begin, bytes);
   fill(s, begin + bytes, guard_byte(s->n_blocks), GUARD_BYTES);
   s->blocks[s->n_blocks++] = (side_block){base, bytes};
   return begin;
@@ -156,6 +174,14 @@ vane_step_record side_read_record(side *s, const vane_step_record *record) {
   check_ok(s->device->memory.download(s->device, &host, record, sizeof host));
   check_ok(s->device->memory.synchronize(s->device));
   return host;
+}
+
+const vane_block *side_plan_block(side *s, const vane_segment *segments, int64_t n_segments) {
+  assert_true(s->n_planned < (int)(sizeof s->planned / sizeof s->planned[0]));
+  vane_block **block = &s->planned[s->n_planned];
+  check_ok(s->device->block.plan(s->device, segments, n_segments, block));
+  s->n_planned++;
+  return *block;
 }
 
 void side_bind_workspace(side *s, size_t bytes) {

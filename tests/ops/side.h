@@ -15,6 +15,8 @@ typedef struct side {
   vane_device *device;
   side_block blocks[64];
   int n_blocks;
+  vane_block *planned[4];
+  int n_planned;
 } side;
 
 side side_begin(vane_device *device);
@@ -38,6 +40,9 @@ void side_read_weights(side *s, const vane_conv_plan *plan, const void *weights,
 
 vane_step_record *side_put_record(side *s, const vane_step_record *record);
 vane_step_record side_read_record(side *s, const vane_step_record *record);
+
+/* A block of parameters that side_end destroys. */
+const vane_block *side_plan_block(side *s, const vane_segment *segments, int64_t n_segments);
 
 void side_bind_workspace(side *s, size_t bytes);
 

@@ -49,8 +49,8 @@ static vane_step_record run_decide(vane_device *device, const decide_case *d) {
   void *parameters = side_put(&s, d->parameters, block);
   void *gradients = side_put(&s, d->gradients, block);
   void *samples = side_put(&s, d->samples, VANE_N_HEADS * batch);
-  check_ok(device->reduce.decide(device, &d->desc, segments, n_segments, parameters, gradients,
-                                 samples, batch, record));
+  check_ok(device->reduce.decide(device, &d->desc, side_plan_block(&s, segments, n_segments),
+                                 parameters, gradients, samples, batch, record));
   vane_step_record after = side_read_record(&s, record);
   side_end(&s);
   return after;
@@ -76,6 +76,23 @@ static void check_norm(check *c) {
     assert_int_equal(got.skip, 0);
     assert_int_equal(got.bad_step, 0);
     check_scalar(c, "decide", "clipped_global", got.sum.clipped_global, i == 2 ? 1.0 : 0.0);
+  }
+}
+
+/* Gradients whose squares a float cannot hold: the norm is that of the oracle. */
+static void check_norm_sizes(check *c) {
+  static const double sizes[] = {1e-30, 1e-22, 1e-17, 1e17, 1e25};
+  for (int i = 0; i < 5; ++i) {
+    decide_case d = draw_case(c);
+    for (int64_t j = 0; j < block; ++j) {
+      d.gradients[j] = (double)(float)(sizes[i] * d.gradients[j]);
+      d.parameters[j] = (double)(float)(sizes[i] * d.parameters[j]);
+    }
+    d.gradients[20] = d.parameters[20] = 0.0;
+    vane_step_record got = run_decide(c->subject, &d), want = run_decide(c->oracle, &d);
+    check_label(c, "gradients of %g", sizes[i]);
+    check_scalar(c, "norm", "gradient_norm", got.gradient_norm, want.gradient_norm);
+    assert_int_equal(got.skip, want.skip);
   }
 }
 
@@ -221,9 +238,9 @@ static void check_skip_and_go_on(check *c) {
 
 int main(void) {
   const check_entry entries[] = {
-      CHECK(check_norm),          CHECK(check_sums),           CHECK(check_bad_losses),
-      CHECK(check_bad_gradients), CHECK(check_many_samples),   CHECK(check_halt),
-      CHECK(check_overflow),      CHECK(check_skip_and_go_on),
+      CHECK(check_norm),       CHECK(check_norm_sizes),    CHECK(check_sums),
+      CHECK(check_bad_losses), CHECK(check_bad_gradients), CHECK(check_many_samples),
+      CHECK(check_halt),       CHECK(check_overflow),      CHECK(check_skip_and_go_on),
   };
   return check_run("decide", entries, sizeof entries / sizeof entries[0]);
 }

@@ -1,6 +1,7 @@
 # A room includes only rooms that the map allows: run with -DSOURCE=<project folder>.
 #
-# Each line: a room, then the rooms it may include besides itself and include/vane.
+# Each line: a room, then the rooms it may include besides itself and include/vane;
+# kernels stands for kernels/kernels.h, which the CUDA backend calls.
 cmake_minimum_required(VERSION 3.25)
 
 set(rooms
@@ -8,7 +9,7 @@ set(rooms
   "config:base"
   "format:base"
   "data:base config format"
-  "device:base config"
+  "device:base config kernels"
   "net:base config device"
   "grad:base config device net"
   "optim:base config device"

@@ -58,11 +58,11 @@ static void test_sizes_without_sense_are_refused(void **state) {
 static int n_steps;
 
 static vane_status count_step(vane_device *device, const vane_adam_desc *desc,
-                              const vane_segment *segments, int64_t n_segments, void *parameters,
-                              const void *gradients, void *m, void *v, void *v_max,
-                              const vane_step_record *record) {
+                              const vane_block *block, void *parameters, const void *gradients,
+                              void *m, void *v, void *v_max, const vane_step_record *record) {
   (void)device, (void)desc, (void)m, (void)v, (void)parameters, (void)gradients;
-  assert_int_equal(n_segments, 3);
+  const vane_segment *segments = block->segments;
+  assert_int_equal(block->n_segments, 3);
   assert_int_equal(segments[0].count + segments[1].count + segments[2].count, 100);
   for (int i = 0; i < 3; i++)
     assert_int_equal(segments[i].offset % 16, 0);

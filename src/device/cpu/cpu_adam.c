@@ -95,24 +95,23 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
 }
 
 static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
-                            const vane_segment *segments, int64_t n_segments, void *parameters,
-                            const void *gradients, void *m, void *v, void *v_max,
-                            const vane_step_record *record) {
+                            const vane_block *block, void *parameters, const void *gradients,
+                            void *m, void *v, void *v_max, const vane_step_record *record) {
   if (record->skip)
     return VANE_OK;
-  const adam_block block = {parameters, gradients, m, v, v_max};
+  const adam_block memory = {parameters, gradients, m, v, v_max};
   const adam_step step = step_of(desc, &record->in);
-  const int64_t count = cpu_block_count(segments, n_segments);
+  const int64_t count = cpu_block_end(block);
 #pragma omp parallel num_threads(((cpu_device *)device)->n_threads)
   {
     cpu_share share = cpu_share_of(count, omp_get_thread_num(), omp_get_num_threads());
-    for (int64_t i = 0; i < n_segments; i++) {
-      cpu_share part = cpu_share_meet(share, &segments[i]);
-      adam_scale scale = scale_of(desc, &segments[i], record);
+    for (int64_t i = 0; i < block->n_segments; i++) {
+      cpu_share part = cpu_share_meet(share, &block->segments[i]);
+      adam_scale scale = scale_of(desc, &block->segments[i], record);
       if (desc->amsgrad)
-        update(step, scale, block, part.begin, part.end, true);
+        update(step, scale, memory, part.begin, part.end, true);
       else
-        update(step, scale, block, part.begin, part.end, false);
+        update(step, scale, memory, part.begin, part.end, false);
     }
   }
   return VANE_OK;

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "device/block.h"
 #include "device/cpu/conv.h"
+#include "device/graph.h"
 #include "device/ref/ref.h"
 
 static void cpu_close(vane_device *base) {
@@ -41,6 +43,8 @@ vane_status vane_cpu_open(const vane_device_options *options, vane_device **open
   device->base.real_bytes = sizeof(float);
   device->base.close = cpu_close;
   vane_cpu_fill_memory(&device->base.memory);
+  vane_block_fill(&device->base.block);
+  vane_graph_fill(&device->base.graph);
   vane_cpu_fill_conv(&device->base.conv);
   vane_cpu_fill_norm(&device->base.norm);
   vane_cpu_fill_pool(&device->base.pool);

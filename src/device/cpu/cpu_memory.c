@@ -26,6 +26,13 @@ static void cpu_destroy(vane_device *base, void *memory) {
   free(memory);
 }
 
+/* An operating system promises more than it has. */
+static vane_status cpu_available(vane_device *base, size_t *bytes) {
+  (void)base;
+  *bytes = SIZE_MAX;
+  return VANE_OK;
+}
+
 static vane_status cpu_copy(vane_device *base, void *to, const void *from, size_t bytes) {
   (void)base;
   if (bytes > 0)
@@ -96,6 +103,7 @@ static void cpu_bind_workspace(vane_device *base, void *workspace, size_t bytes)
 void vane_cpu_fill_memory(vane_memory_ops *ops) {
   ops->create = cpu_create;
   ops->destroy = cpu_destroy;
+  ops->available = cpu_available;
   ops->upload = cpu_copy;
   ops->download = cpu_copy;
   ops->clear = cpu_clear;

@@ -86,24 +86,22 @@ static dot_rows rows_of(const vane_segment *segment, const void *const slots[VAN
 }
 
 static vane_status cpu_gram(vane_device *device, const void *const slots[VANE_N_HEADS],
-                            int64_t count, const vane_segment *segments, int64_t n_segments,
-                            const void *parameters, const void *gradients,
-                            vane_step_record *record) {
+                            int64_t count, const vane_block *block, const void *parameters,
+                            const void *gradients, vane_step_record *record) {
   /* In space trunk_output the slots are all there is: one segment, no weights. */
-  const vane_segment features = {.count = count, .task = VANE_SHARED};
-  if (!parameters) {
-    segments = &features;
-    n_segments = 1;
-  }
+  vane_segment features = {.count = count, .task = VANE_SHARED};
+  const vane_block whole = {.segments = &features, .n_segments = 1, .count = count};
+  if (!parameters)
+    block = &whole;
   const cpu_device *cpu = (const cpu_device *)device;
-  const int64_t total = cpu_block_count(segments, n_segments);
+  const int64_t total = cpu_block_end(block);
   partials_clear(cpu);
 #pragma omp parallel num_threads(cpu->n_threads)
   {
     cpu_share share = cpu_share_of(total, omp_get_thread_num(), omp_get_num_threads());
-    for (int64_t i = 0; i < n_segments; i++)
-      add_dots(rows_of(&segments[i], slots, count, parameters, gradients),
-               cpu_share_meet(share, &segments[i]), partials_of(cpu, omp_get_thread_num()));
+    for (int64_t i = 0; i < block->n_segments; i++)
+      add_dots(rows_of(&block->segments[i], slots, count, parameters, gradients),
+               cpu_share_meet(share, &block->segments[i]), partials_of(cpu, omp_get_thread_num()));
   }
   int pair = 0;
   for (int a = 0; a < VANE_N_LOSSES; a++)
@@ -170,22 +168,22 @@ static double squares_with_decay(const float *gradients, const float *parameters
 }
 
 static vane_status cpu_decide(vane_device *device, const vane_decide_desc *desc,
-                              const vane_segment *segments, int64_t n_segments,
-                              const void *parameters, const void *gradients, const void *samples,
-                              int64_t n, vane_step_record *record) {
+                              const vane_block *block, const void *parameters,
+                              const void *gradients, const void *samples, int64_t n,
+                              vane_step_record *record) {
   const cpu_device *cpu = (const cpu_device *)device;
   const double *coefficient = record->coefficient;
   const double decay = coefficient[VANE_LOSS_REGULARIZATION];
-  const int64_t total = cpu_block_count(segments, n_segments);
+  const int64_t total = cpu_block_end(block);
   partials_clear(cpu);
 #pragma omp parallel num_threads(cpu->n_threads)
   {
     cpu_share share = cpu_share_of(total, omp_get_thread_num(), omp_get_num_threads());
     double *sum = partials_of(cpu, omp_get_thread_num());
-    for (int64_t i = 0; i < n_segments; i++) {
-      cpu_share part = cpu_share_meet(share, &segments[i]);
-      double own = coefficient[segments[i].task];
-      *sum += segments[i].decay && decay != 0
+    for (int64_t i = 0; i < block->n_segments; i++) {
+      cpu_share part = cpu_share_meet(share, &block->segments[i]);
+      double own = coefficient[block->segments[i].task];
+      *sum += block->segments[i].decay && decay != 0
                   ? squares_with_decay(gradients, parameters, own, decay, part)
                   : squares(gradients, own, part);
     }

@@ -21,9 +21,9 @@ static inline cpu_share cpu_share_of(int64_t count, int64_t thread, int64_t n_th
                      cpu_share_edge(count, thread + 1, n_threads)};
 }
 
-/* Segments lie in the order of the block, so the last one ends it. */
-static inline int64_t cpu_block_count(const vane_segment *segments, int64_t n_segments) {
-  return n_segments ? segments[n_segments - 1].offset + segments[n_segments - 1].count : 0;
+/* Where the block's last segment ends: shares are counted from its first real. */
+static inline int64_t cpu_block_end(const vane_block *block) {
+  return block->n_segments ? block->segments[0].offset + block->count : 0;
 }
 
 /* The part of a segment inside a share; empty (begin >= end) where they do not meet. */

@@ -37,8 +37,8 @@ vane_status REF_NAME(vane_ref_angle)(vane_device *device, const vane_angle_desc 
                                      const void *out, const void *target, const void *mask,
                                      int64_t n, void *sample, void *seed, vane_step_record *record);
 vane_status REF_NAME(vane_ref_decide)(vane_device *device, const vane_decide_desc *desc,
-                                      const vane_segment *segments, int64_t n_segments,
-                                      const void *parameters, const void *gradients,
-                                      const void *samples, int64_t n, vane_step_record *record);
+                                      const vane_block *block, const void *parameters,
+                                      const void *gradients, const void *samples, int64_t n,
+                                      vane_step_record *record);
 
 #endif

@@ -6,14 +6,14 @@
 #include "device/ref/real.h"
 #include "device/ref/ref.h"
 
-static double gradient_norm(const vane_segment *segments, int64_t n_segments,
-                            const real *parameters, const real *gradients,
+static double gradient_norm(const vane_block *block, const real *parameters, const real *gradients,
                             const double coefficient[VANE_N_LOSSES + 1]) {
   double squares = 0.0;
-  for (int64_t s = 0; s < n_segments; ++s) {
-    double own = coefficient[segments[s].task];
-    double decay = segments[s].decay ? coefficient[VANE_LOSS_REGULARIZATION] : 0.0;
-    for (int64_t i = segments[s].offset; i < segments[s].offset + segments[s].count; ++i) {
+  for (int64_t s = 0; s < block->n_segments; ++s) {
+    const vane_segment *segment = &block->segments[s];
+    double own = coefficient[segment->task];
+    double decay = segment->decay ? coefficient[VANE_LOSS_REGULARIZATION] : 0.0;
+    for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double g = own * (double)gradients[i] + decay * (double)parameters[i];
       squares += g * g;
     }
@@ -94,11 +94,11 @@ void REF_NAME(vane_ref_settle)(const vane_decide_desc *desc, double norm, const 
 }
 
 vane_status REF_NAME(vane_ref_decide)(vane_device *device, const vane_decide_desc *desc,
-                                      const vane_segment *segments, int64_t n_segments,
-                                      const void *parameters, const void *gradients,
-                                      const void *samples, int64_t n, vane_step_record *record) {
+                                      const vane_block *block, const void *parameters,
+                                      const void *gradients, const void *samples, int64_t n,
+                                      vane_step_record *record) {
   (void)device;
-  double norm = gradient_norm(segments, n_segments, parameters, gradients, record->coefficient);
+  double norm = gradient_norm(block, parameters, gradients, record->coefficient);
   REF_NAME(vane_ref_settle)(desc, norm, samples, n, record);
   return VANE_OK;
 }

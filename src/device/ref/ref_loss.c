@@ -94,15 +94,16 @@ static vane_status ref_clip_average_backward(vane_device *device, double limit, 
   return VANE_OK;
 }
 
-static vane_status ref_regularization(vane_device *device, const vane_segment *segments,
-                                      int64_t n_segments, const void *parameters,
-                                      vane_step_record *record) {
+static vane_status ref_regularization(vane_device *device, const vane_block *block,
+                                      const void *parameters, vane_step_record *record) {
   (void)device;
   const real *w = parameters;
   double squares = 0.0;
-  for (int64_t s = 0; s < n_segments; ++s)
-    for (int64_t i = 0; segments[s].decay && i < segments[s].count; ++i)
-      squares += (double)w[segments[s].offset + i] * (double)w[segments[s].offset + i];
+  for (int64_t s = 0; s < block->n_segments; ++s) {
+    const vane_segment *segment = &block->segments[s];
+    for (int64_t i = 0; segment->decay && i < segment->count; ++i)
+      squares += (double)w[segment->offset + i] * (double)w[segment->offset + i];
+  }
   record->loss[VANE_LOSS_REGULARIZATION] = 0.5 * squares;
   return VANE_OK;
 }

@@ -25,6 +25,12 @@ static void ref_destroy(vane_device *device, void *memory) {
   free(memory);
 }
 
+static vane_status ref_available(vane_device *device, size_t *bytes) {
+  (void)device;
+  *bytes = SIZE_MAX;
+  return VANE_OK;
+}
+
 static vane_status ref_upload(vane_device *device, void *to, const void *from_host, size_t bytes) {
   (void)device;
   if (bytes > 0)
@@ -94,6 +100,7 @@ void REF_NAME(vane_ref_fill_memory)(vane_memory_ops *ops) {
   *ops = (vane_memory_ops){
       .create = ref_create,
       .destroy = ref_destroy,
+      .available = ref_available,
       .upload = ref_upload,
       .download = ref_download,
       .clear = ref_clear,

@@ -33,19 +33,19 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, d
 }
 
 static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
-                            const vane_segment *segments, int64_t n_segments, void *parameters,
-                            const void *gradients, void *m, void *v, void *v_max,
-                            const vane_step_record *record) {
+                            const vane_block *block, void *parameters, const void *gradients,
+                            void *m, void *v, void *v_max, const vane_step_record *record) {
   (void)device;
   real *theta = parameters, *first = m, *second = v, *largest = v_max;
   const real *g = gradients;
   if (record->skip)
     return VANE_OK;
-  for (int64_t s = 0; s < n_segments; ++s) {
-    double own = record->coefficient[segments[s].task];
-    double l2_loss = segments[s].decay ? record->coefficient[VANE_LOSS_REGULARIZATION] : 0.0;
-    double decay = segments[s].decay ? desc->weight_decay : 0.0;
-    for (int64_t i = segments[s].offset; i < segments[s].offset + segments[s].count; ++i) {
+  for (int64_t s = 0; s < block->n_segments; ++s) {
+    const vane_segment *segment = &block->segments[s];
+    double own = record->coefficient[segment->task];
+    double l2_loss = segment->decay ? record->coefficient[VANE_LOSS_REGULARIZATION] : 0.0;
+    double decay = segment->decay ? desc->weight_decay : 0.0;
+    for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
       adam_state state = {&theta[i], &first[i], &second[i], largest ? &largest[i] : NULL};
       adam_update(desc, &record->in, gradient, decay, state);

@@ -33,9 +33,8 @@ static void add_segment(const vane_segment *segment, const void *const slots[VAN
 }
 
 static vane_status ref_gram(vane_device *device, const void *const slots[VANE_N_HEADS],
-                            int64_t count, const vane_segment *segments, int64_t n_segments,
-                            const void *parameters, const void *gradients,
-                            vane_step_record *record) {
+                            int64_t count, const vane_block *block, const void *parameters,
+                            const void *gradients, vane_step_record *record) {
   (void)device;
   const int fifth = VANE_LOSS_REGULARIZATION;
   memset(record->gram, 0, sizeof record->gram);
@@ -46,8 +45,8 @@ static vane_status ref_gram(vane_device *device, const void *const slots[VANE_N_
   record->gram[fifth][fifth] = 2.0 * record->loss[fifth];
   if (!parameters)
     return VANE_OK;
-  for (int64_t s = 0; s < n_segments; ++s)
-    add_segment(&segments[s], slots, parameters, gradients, record->gram);
+  for (int64_t s = 0; s < block->n_segments; ++s)
+    add_segment(&block->segments[s], slots, parameters, gradients, record->gram);
   for (int k = 0; k < VANE_N_HEADS; ++k)
     record->gram[fifth][k] = record->gram[k][fifth];
   return VANE_OK;

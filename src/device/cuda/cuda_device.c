@@ -1,0 +1,114 @@
+/* Opens and closes the GPU: streams, library handles, staging, the scratch of reductions. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "device/cuda/cuda.h"
+#include "device/cuda/staging.h"
+
+static void close_streams(cuda_device *device) {
+  if (device->copy)
+    cudaStreamDestroy(device->copy);
+  if (device->compute)
+    cudaStreamDestroy(device->compute);
+}
+
+static void cuda_close(vane_device *base) {
+  cuda_device *device = vane_cuda_of(base);
+  if (device->compute)
+    cudaStreamSynchronize(device->compute); /* nothing may still use what is freed now */
+  vane_cuda_staging_destroy(device->staging);
+  vane_cuda_conv_forget(device);
+  if (device->cublas)
+    cublasLtDestroy(device->cublas);
+  if (device->cudnn)
+    cudnnDestroy(device->cudnn);
+  if (device->scratch.parts)
+    cudaFree(device->scratch.parts);
+  if (device->scratch.arrived)
+    cudaFree(device->scratch.arrived);
+  close_streams(device);
+  free(device);
+}
+
+/* Whether there is a GPU at all; where not, one sentence that says why. */
+static vane_status find_gpu(void) {
+  int count = 0;
+  cudaError_t code = cudaGetDeviceCount(&count);
+  if (code == cudaSuccess && count > 0)
+    return VANE_OK;
+  (void)cudaGetLastError();
+  if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || code == cudaSuccess)
+    return vane_fail_foreign(VANE_ERR_UNSUPPORTED, code, cudaGetErrorString(code),
+                             "no NVIDIA GPU can be used here: %s; choose --device cpu or auto",
+                             code == cudaSuccess ? "the driver finds none"
+                                                 : cudaGetErrorString(code));
+  return vane_cuda_failed(code, "cudaGetDeviceCount", __FILE__, __LINE__);
+}
+
+static vane_status describe(cuda_device *device) {
+  struct cudaDeviceProp gpu;
+  int runtime = 0;
+  CUDA_TRY(cudaGetDeviceProperties(&gpu, 0));
+  CUDA_TRY(cudaRuntimeGetVersion(&runtime));
+  const unsigned cudnn = (unsigned)cudnnGetVersion();
+  snprintf(device->base.description, sizeof device->base.description,
+           "%.100s, sm_%d%d, %.1f GiB, CUDA %d.%d, cuDNN %u.%u.%u%s", gpu.name, gpu.major,
+           gpu.minor, (double)gpu.totalGlobalMem / (1 << 30), runtime / 1000, runtime % 1000 / 10,
+           cudnn / 10000, cudnn / 100 % 100, cudnn % 100,
+           device->precision == VANE_PRECISION_TF32   ? ", tf32"
+           : device->precision == VANE_PRECISION_BF16 ? ", bf16"
+                                                      : "");
+  return VANE_OK;
+}
+
+static vane_status open_gpu(cuda_device *device) {
+  VANE_TRY(find_gpu());
+  CUDA_TRY(cudaSetDevice(0));
+  VANE_TRY(describe(device));
+  CUDA_TRY(cudaStreamCreateWithFlags(&device->compute, cudaStreamNonBlocking));
+  CUDA_TRY(cudaStreamCreateWithFlags(&device->copy, cudaStreamNonBlocking));
+  CUDNN_TRY(cudnnCreate(&device->cudnn));
+  CUDNN_TRY(cudnnSetStream(device->cudnn, device->compute));
+  CUBLAS_TRY(cublasLtCreate(&device->cublas));
+  CUDA_TRY(cudaMalloc((void **)&device->scratch.parts, VANE_SCRATCH_PARTS * sizeof(double)));
+  CUDA_TRY(cudaMalloc((void **)&device->scratch.arrived, sizeof(uint32_t)));
+  CUDA_TRY(cudaMemsetAsync(device->scratch.arrived, 0, sizeof(uint32_t), device->compute));
+  return vane_cuda_staging_create(&device->staging);
+}
+
+static void fill_table(vane_device *base) {
+  base->name = "cuda";
+  base->real_bytes = sizeof(float);
+  base->close = cuda_close;
+  vane_cuda_fill_memory(&base->memory);
+  vane_cuda_fill_block(&base->block);
+  vane_cuda_fill_graph(&base->graph);
+  vane_cuda_fill_conv(&base->conv);
+  vane_cuda_fill_norm(&base->norm);
+  vane_cuda_fill_pool(&base->pool);
+  vane_cuda_fill_dense(&base->dense);
+  vane_cuda_fill_elementwise(&base->elementwise);
+  vane_cuda_fill_loss(&base->loss);
+  vane_cuda_fill_reduce(&base->reduce);
+  vane_cuda_fill_optim(&base->optim);
+}
+
+vane_status vane_cuda_device_open(const vane_device_options *options, vane_device **opened) {
+  *opened = NULL;
+  cuda_device *device = calloc(1, sizeof *device);
+  if (!device)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the CUDA device");
+  device->precision = options->precision;
+  device->deterministic = options->deterministic;
+  device->benchmark = options->benchmark;
+  device->graphs = options->graphs;
+  device->convolution = options->convolution;
+  fill_table(&device->base);
+  vane_status status = open_gpu(device);
+  if (status != VANE_OK) {
+    cuda_close(&device->base);
+    return status;
+  }
+  *opened = &device->base;
+  return VANE_OK;
+}
