@@ -126,6 +126,15 @@ cudaError_t vane_launch_norm_backward(void *dx, const void *x, const void *dz, v
 cudaError_t vane_launch_norm_track(float *pending, const float *saved, double keep, double share,
                                    double epsilon, int64_t n_rows, int64_t c, cudaStream_t stream);
 
+/* ---- epilogue.cu ---- */
+
+/* What follows a convolution (N1), where no engine does it at once: y [n_rows, c] = act(y + bias +
+ * residual) in place, a ReLU where `relu`; bias [c], aligned to 4 bytes, and residual like y, each
+ * NULL where there is none. */
+cudaError_t vane_launch_conv_epilogue(void *y, const float *bias, const void *residual, bool relu,
+                                      vane_number number, int64_t n_rows, int64_t c,
+                                      cudaStream_t stream);
+
 /* ---- bias.cu ---- */
 
 /* (N3). dbias [c] = sum over the rows of dz [n_rows, c]. */
