@@ -132,7 +132,7 @@ typedef struct vane_conv_plan {
   int64_t h_out, w_out; /* floor((h + 2 padding - kernel) / stride) + 1 */
   int64_t weight_count; /* reals that the weights take as stored, >= c_out*c_in*kernel^2 */
   size_t workspace_bytes;
-  char choice[128]; /* the algorithms chosen, such as "forward=direct data=direct
+  char choice[256]; /* the algorithms chosen, such as "forward=direct data=direct
                        weights=winograd"; given back to `plan`, it repeats them */
 } vane_conv_plan;
 
