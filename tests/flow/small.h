@@ -10,6 +10,13 @@
 #include "data/loader.h"
 #include "train/step.h"
 
+/* The same tests run on the simulated GPU. */
+#ifdef VANE_SIMULATED
+#define SMALL_DEVICE "cuda"
+#else
+#define SMALL_DEVICE "cpu"
+#endif
+
 /* 20x20 grey scenes, a trunk with every kind of layer that has weights, batches of 12. */
 static const char *const small_config =
     "model: {input: [20, 20, 1], trunk: [{conv: {channels: 5, kernel: 5, stride: 2}},"
@@ -18,7 +25,7 @@ static const char *const small_config =
     "data: {train: {source: scenes, count: 96}, test: {source: scenes, count: 24}, threads: 1}\n"
     "train: {batch: 12, steps: 8, log_every: 4, save_every: 4, eval_every: 0}\n"
     "optim: {lr: 0.002}\n"
-    "device: {kind: cpu, convolution: direct, threads: 2}\n";
+    "device: {kind: " SMALL_DEVICE ", convolution: direct, threads: 2}\n";
 
 /* The small configuration with `n` assignments (KEY=VALUE) on top. */
 static inline void small_configure(vane_config *config, const char *const *assignments, int n) {

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/random.h"
+#ifdef VANE_SIMULATED
+#include "simgpu/simgpu.h"
+#endif
 
 #define SEED 20240607 /* any; fixed, so that a failure repeats */
 
@@ -54,25 +57,65 @@ static int run_on_device(const char *suite, check *c, const check_entry *entries
   return failures;
 }
 
+/* A device under test; on the simulated GPU also the order in which threads take their turns. */
+typedef struct subject {
+  const char *name;
+  vane_device_options options;
+  int thread_order, stream_policy;
+} subject;
+
+#ifdef VANE_SIMULATED
+#define SIMULATED(order, policy)                                                                   \
+  {                                                                                                \
+    "cuda-" #order, {.kind = VANE_DEVICE_CUDA, .deterministic = true, .graphs = true},             \
+        SIMGPU_##order, SIMGPU_##policy                                                            \
+  }
+static const subject subjects[] = {SIMULATED(FORWARD, ISSUE_ORDER), SIMULATED(REVERSE, LATE),
+                                   SIMULATED(SHUFFLED, RANDOM)};
+
+static void prepare(const subject *s) {
+  simgpu_setup()->thread_order = s->thread_order;
+  simgpu_setup()->stream_policy = s->stream_policy;
+}
+
+/* What was alive before a device was opened is alive after it was closed, and no more. */
+static int count_leaks(void) {
+  simgpu_print_leaks();
+  return simgpu_leaks() != 0;
+}
+#else
+static const subject subjects[] = {
+    {.name = "ref", .options = {.kind = VANE_DEVICE_REF}},
+    {.name = "cpu-1",
+     .options = {.kind = VANE_DEVICE_CPU, .convolution = VANE_CONVOLUTION_DIRECT, .threads = 1}},
+    {.name = "cpu-3-auto",
+     .options = {.kind = VANE_DEVICE_CPU, .convolution = VANE_CONVOLUTION_AUTO, .threads = 3}},
+};
+
+static void prepare(const subject *s) {
+  (void)s;
+}
+
+static int count_leaks(void) {
+  return 0; /* AddressSanitizer does */
+}
+#endif
+
 int check_run(const char *suite, const check_entry *entries, size_t n_entries) {
-  const vane_device_options options[] = {
-      {.kind = VANE_DEVICE_REF},
-      {.kind = VANE_DEVICE_CPU, .convolution = VANE_CONVOLUTION_DIRECT, .threads = 1},
-      {.kind = VANE_DEVICE_CPU, .convolution = VANE_CONVOLUTION_AUTO, .threads = 3},
-  };
-  const char *names[] = {"ref", "cpu-1", "cpu-3-auto"};
   int failures = 0;
-  for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i) {
-    check c = {.name = names[i]};
-    if (vane_device_open(&options[i], &c.subject) != VANE_OK ||
+  for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; ++i) {
+    check c = {.name = subjects[i].name};
+    prepare(&subjects[i]);
+    if (vane_device_open(&subjects[i].options, &c.subject) != VANE_OK ||
         vane_ref_open(true, &c.oracle) != VANE_OK) {
-      print_error("%s: %s\n", names[i], vane_error_get()->message);
+      print_error("%s: %s\n", c.name, vane_error_get()->message);
       ++failures;
     } else {
       failures += run_on_device(suite, &c, entries, n_entries);
     }
     vane_device_close(c.subject);
     vane_device_close(c.oracle);
+    failures += count_leaks();
   }
   return failures;
 }

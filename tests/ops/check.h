@@ -1,10 +1,11 @@
 /* The conformance harness: an operation runs with the same inputs on the device under test and on
  * the oracle, ref in double, and what they wrote is compared.
  *
- * A check is a function of one device; check_run runs a file's checks for every device of this
- * build: ref in float, cpu with direct convolutions on one thread, cpu with measured ones on three
- * (more threads than some of the arrays have values). Host values are doubles that a float can
- * hold. */
+ * A check is a function of one device; check_run runs a file's checks for every device of the
+ * program: ref in float, cpu with direct convolutions on one thread, cpu with measured ones on
+ * three (more threads than some of the arrays have values). Compiled with VANE_SIMULATED it is cuda
+ * on the simulated GPU, in three orders of threads and streams. Host values are doubles that a
+ * float can hold. */
 #ifndef VANE_TESTS_OPS_CHECK_H
 #define VANE_TESTS_OPS_CHECK_H
 

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef VANE_SIMULATED
+#include "simgpu/simgpu.h"
+#endif
 
 #define GUARD_BYTES  256 /* the alignment of a block, so that its middle keeps it */
 #define FILL         0xff
@@ -24,6 +27,18 @@ static void fill(side *s, unsigned char *to, int byte, size_t bytes) {
   check_ok(s->device->memory.upload(s->device, to, host, bytes));
   check_ok(s->device->memory.synchronize(s->device));
   free(host);
+}
+
+/* The simulated GPU knows which bytes were written; these count as not. */
+static void forget(const side *s, const void *memory, size_t bytes) {
+#ifdef VANE_SIMULATED
+  if (simgpu_is_device(memory)) {
+    check_ok(s->device->memory.synchronize(s->device));
+    simgpu_forget(memory, bytes);
+  }
+#else
+  (void)s, (void)memory, (void)bytes;
+#endif
 }
 
 static void check_guard(side *s, const unsigned char *guard, int block, const char *where) {
@@ -54,6 +69,7 @@ void *side_bytes(side *s, size_t bytes) {
   unsigned char *begin = (unsigned char *)base + GUARD_BYTES;
   fill(s, base, guard_byte(s->n_blocks), GUARD_BYTES);
   fill(s, begin, FILL, bytes);
+  forget(s, begin, bytes);
   fill(s, begin + bytes, guard_byte(s->n_blocks), GUARD_BYTES);
   s->blocks[s->n_blocks++] = (side_block){base, bytes};
   return begin;

@@ -9,7 +9,7 @@ typedef struct conv_inputs {
 
 typedef struct conv_outputs {
   double *y, *dx, *dweights, *dbias;
-  char choice[128];
+  char choice[256];
 } conv_outputs;
 
 typedef struct conv_counts {

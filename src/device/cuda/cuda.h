@@ -23,10 +23,12 @@ typedef struct cuda_device {
   vane_device base;
   int precision; /* VANE_PRECISION_* */
   bool deterministic, benchmark, graphs;
+  int convolution; /* VANE_CONVOLUTION_* */
   cudaStream_t compute, copy;
   cudnnHandle_t cudnn;
   cublasLtHandle_t cublas;
   cuda_staging *staging;
+  struct cuda_conv_memory *conv_memory; /* cuda_conv_choose.c */
   vane_scratch scratch; /* owned */
   void *workspace;      /* borrowed: scratch of one operation, as large as the largest plan asked */
   size_t workspace_bytes;
@@ -79,6 +81,8 @@ void vane_cuda_fill_elementwise(vane_elementwise_ops *ops);
 void vane_cuda_fill_loss(vane_loss_ops *ops);
 void vane_cuda_fill_reduce(vane_reduce_ops *ops);
 void vane_cuda_fill_optim(vane_optim_ops *ops);
+
+void vane_cuda_conv_forget(cuda_device *device); /* cuda_conv_choose.c: frees conv_memory */
 
 /* What the module exports: opens the first GPU. */
 VANE_MODULE_API

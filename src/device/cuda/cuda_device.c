@@ -17,6 +17,7 @@ static void cuda_close(vane_device *base) {
   if (device->compute)
     cudaStreamSynchronize(device->compute); /* nothing may still use what is freed now */
   vane_cuda_staging_destroy(device->staging);
+  vane_cuda_conv_forget(device);
   if (device->cublas)
     cublasLtDestroy(device->cublas);
   if (device->cudnn)
@@ -101,6 +102,7 @@ vane_status vane_cuda_device_open(const vane_device_options *options, vane_devic
   device->deterministic = options->deterministic;
   device->benchmark = options->benchmark;
   device->graphs = options->graphs;
+  device->convolution = options->convolution;
   fill_table(&device->base);
   vane_status status = open_gpu(device);
   if (status != VANE_OK) {

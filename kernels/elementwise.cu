@@ -1,0 +1,257 @@
+// One value at a time: pixels, ReLU and its gradient, micro-batches, running statistics (N7), and
+// activations from and to plain float. Bound by memory: each thread moves 128 bits of elements at a
+// time.
+#include "common.cuh"
+
+enum { MOST_BLOCKS = 1 << 16 }; // the loop over the grid takes what is beyond
+
+template <typename Element> static unsigned blocks_of(int64_t count) {
+  return blocks_for(count, (int64_t)BLOCK * vector_of<Element>, MOST_BLOCKS);
+}
+
+// ---- Pixels ----
+
+template <int V> static inline __device__ void load_bytes(float (&to)[V], const uint8_t *from) {
+  static_assert(V == 4 || V == 8, "one or two words");
+  for (int word = 0; word < V / 4; ++word) {
+    uint32_t four = reinterpret_cast<const uint32_t *>(from)[word];
+    for (int i = 0; i < 4; ++i)
+      to[word * 4 + i] = (float)(four >> 8 * i & 0xffu);
+  }
+}
+
+static inline __device__ void load_bytes(float (&to)[1], const uint8_t *from) {
+  to[0] = (float)*from;
+}
+
+template <int V, typename Element>
+static inline __device__ void input_at(Element *x, const uint8_t *bytes, const float *mean,
+                                       const float *inv_std, int64_t at, int64_t c) {
+  float value[V];
+  load_bytes(value, bytes + at);
+  int64_t before = at, channel = take(&before, c);
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    value[i] = (value[i] / 255.0f - mean[channel]) * inv_std[channel];
+    channel = channel + 1 == c ? 0 : channel + 1;
+  }
+  store(x + at, value);
+}
+
+template <typename Element>
+static __global__ void k_input(Element *x, const uint8_t *bytes, const float *mean,
+                               const float *inv_std, int64_t count, int64_t c) {
+  constexpr int V = vector_of<Element>;
+  for (int64_t at = grid_thread() * V; at < count; at += grid_threads() * V)
+    if (at + V <= count)
+      input_at<V>(x, bytes, mean, inv_std, at, c);
+    else
+      for (int64_t i = at; i < count; ++i)
+        input_at<1>(x, bytes, mean, inv_std, i, c);
+}
+
+template <typename Element>
+static cudaError_t launch_input(void *x, const uint8_t *bytes, const float *mean,
+                                const float *inv_std, int64_t count, int64_t c,
+                                cudaStream_t stream) {
+  return VANE_LAUNCH(k_input<Element>, blocks_of<Element>(count), BLOCK, stream, (Element *)x,
+                     bytes, mean, inv_std, count, c);
+}
+
+cudaError_t vane_launch_input(void *x, vane_number number, const uint8_t *bytes, const float *mean,
+                              const float *inv_std, int64_t n_pixels, int64_t c,
+                              cudaStream_t stream) {
+  if (n_pixels < 0 || c < 1)
+    return cudaErrorInvalidValue;
+  if (n_pixels == 0)
+    return cudaSuccess;
+  return VANE_WITH_NUMBER(number, launch_input, x, bytes, mean, inv_std, n_pixels * c, c, stream);
+}
+
+// ---- ReLU ----
+
+template <int V, typename Element>
+static inline __device__ void relu_at(Element *y, const Element *x, int64_t at) {
+  float value[V];
+  load(value, x + at);
+#pragma unroll
+  for (int i = 0; i < V; ++i)
+    value[i] = relu_of(value[i]);
+  store(y + at, value);
+}
+
+template <typename Element>
+static __global__ void k_relu(Element *y, const Element *x, int64_t count) {
+  constexpr int V = vector_of<Element>;
+  for (int64_t at = grid_thread() * V; at < count; at += grid_threads() * V)
+    if (at + V <= count)
+      relu_at<V>(y, x, at);
+    else
+      for (int64_t i = at; i < count; ++i)
+        relu_at<1>(y, x, i);
+}
+
+template <typename Element>
+static cudaError_t launch_relu(void *y, const void *x, int64_t count, cudaStream_t stream) {
+  return VANE_LAUNCH(k_relu<Element>, blocks_of<Element>(count), BLOCK, stream, (Element *)y,
+                     (const Element *)x, count);
+}
+
+cudaError_t vane_launch_relu(void *y, const void *x, vane_number number, int64_t count,
+                             cudaStream_t stream) {
+  if (count < 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_WITH_NUMBER(number, launch_relu, y, x, count, stream);
+}
+
+// ---- Gradients that meet ----
+
+template <int V, typename Element>
+static inline __device__ void merge_at(Element *dz, const Element *y, const Element *a,
+                                       const Element *b, int64_t at) {
+  float sum[V], other[V], kept[V];
+  load(sum, a + at);
+  if (b)
+    load(other, b + at);
+  if (y)
+    load(kept, y + at);
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    sum[i] = b ? sum[i] + other[i] : sum[i];
+    sum[i] = !y || kept[i] > 0.0f ? sum[i] : 0.0f;
+  }
+  store(dz + at, sum);
+}
+
+template <typename Element>
+static __global__ void k_merge(Element *dz, const Element *y, const Element *a, const Element *b,
+                               int64_t count) {
+  constexpr int V = vector_of<Element>;
+  for (int64_t at = grid_thread() * V; at < count; at += grid_threads() * V)
+    if (at + V <= count)
+      merge_at<V>(dz, y, a, b, at);
+    else
+      for (int64_t i = at; i < count; ++i)
+        merge_at<1>(dz, y, a, b, i);
+}
+
+template <typename Element>
+static cudaError_t launch_merge(void *dz, const void *y, const void *a, const void *b,
+                                int64_t count, cudaStream_t stream) {
+  return VANE_LAUNCH(k_merge<Element>, blocks_of<Element>(count), BLOCK, stream, (Element *)dz,
+                     (const Element *)y, (const Element *)a, (const Element *)b, count);
+}
+
+cudaError_t vane_launch_merge(void *dz, const void *y, const void *a, const void *b,
+                              vane_number number, int64_t count, cudaStream_t stream) {
+  if (count < 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_WITH_NUMBER(number, launch_merge, dz, y, a, b, count, stream);
+}
+
+// ---- Micro-batches ----
+
+template <int V>
+static inline __device__ void accumulate_at(float *to, const float *from, int64_t at) {
+  float sum[V], more[V];
+  load(sum, to + at);
+  load(more, from + at);
+#pragma unroll
+  for (int i = 0; i < V; ++i)
+    sum[i] += more[i];
+  store(to + at, sum);
+}
+
+static __global__ void k_accumulate(float *to, const float *from, int64_t count) {
+  constexpr int V = vector_of<float>;
+  for (int64_t at = grid_thread() * V; at < count; at += grid_threads() * V)
+    if (at + V <= count)
+      accumulate_at<V>(to, from, at);
+    else
+      for (int64_t i = at; i < count; ++i)
+        accumulate_at<1>(to, from, i);
+}
+
+cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
+                                   cudaStream_t stream) {
+  if (count < 0 || (uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_LAUNCH(k_accumulate, blocks_of<float>(count), BLOCK, stream, to, from, count);
+}
+
+// ---- Running statistics ----
+
+static __global__ void k_follow(float *to, const float *from, double share, int64_t count,
+                                const vane_step_record *record) {
+  if (record->skip)
+    return;
+  for (int64_t i = grid_thread(); i < count; i += grid_threads())
+    to[i] = (float)((1.0 - share) * (double)to[i] + share * (double)from[i]);
+}
+
+cudaError_t vane_launch_follow(float *to, const float *from, double share, int64_t count,
+                               const vane_step_record *record, cudaStream_t stream) {
+  if (count < 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_LAUNCH(k_follow, blocks_for(count, BLOCK, MOST_BLOCKS), BLOCK, stream, to, from,
+                     share, count, record);
+}
+
+// ---- Plain float ----
+
+template <int V, typename To, typename From>
+static inline __device__ void convert_at(To *to, const From *from, int64_t at) {
+  float value[V];
+  load(value, from + at);
+  store(to + at, value);
+}
+
+template <int V, typename To, typename From>
+static __global__ void k_convert(To *to, const From *from, int64_t count) {
+  for (int64_t at = grid_thread() * V; at < count; at += grid_threads() * V)
+    if (at + V <= count)
+      convert_at<V>(to, from, at);
+    else
+      for (int64_t i = at; i < count; ++i)
+        convert_at<1>(to, from, i);
+}
+
+template <typename Element>
+static cudaError_t launch_to_float(float *to, const void *from, int64_t count,
+                                   cudaStream_t stream) {
+  return VANE_LAUNCH((k_convert<vector_of<Element>, float, Element>), blocks_of<Element>(count),
+                     BLOCK, stream, to, (const Element *)from, count);
+}
+
+template <typename Element>
+static cudaError_t launch_from_float(void *to, const float *from, int64_t count,
+                                     cudaStream_t stream) {
+  return VANE_LAUNCH((k_convert<vector_of<Element>, Element, float>), blocks_of<Element>(count),
+                     BLOCK, stream, (Element *)to, from, count);
+}
+
+cudaError_t vane_launch_to_float(float *to, const void *from, vane_number number, int64_t count,
+                                 cudaStream_t stream) {
+  if (count < 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_WITH_NUMBER(number, launch_to_float, to, from, count, stream);
+}
+
+cudaError_t vane_launch_from_float(void *to, const float *from, vane_number number, int64_t count,
+                                   cudaStream_t stream) {
+  if (count < 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  return VANE_WITH_NUMBER(number, launch_from_float, to, from, count, stream);
+}
