@@ -8,7 +8,7 @@ kernel that memory limits keeps too few threads to hide its latency.
   check_kernels.py BUILD --write      write the table
   check_kernels.py BUILD --all        show every instantiation on every architecture
 
-BUILD is the folder with the kernels' objects: build/release/src/device/cuda.
+BUILD is a build folder, build/release.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def occupancy(architecture, use, threads):
 def read_resources(folder):
     """{(mangled name, architecture): Use}, from what ptxas -v said."""
     used = {}
-    for path in sorted(pathlib.Path(folder).glob("*.o.resources")):
+    for path in sorted(folder.glob("*.o.resources")):
         kernel = of = stack = None
         for line in path.read_text().splitlines():
             if entry := re.search(r"Compiling entry function '(\w+)' for 'sm_(\d+)", line):
@@ -194,8 +194,9 @@ def main():
     parser.add_argument("--all", action="store_true")
     options = parser.parse_args()
 
-    toolkit = pathlib.Path(options.build, "toolkit").read_text().strip()
-    used = read_resources(options.build)
+    objects = pathlib.Path(options.build, kernels.OBJECTS)
+    toolkit = (objects / "toolkit").read_text().strip()
+    used = read_resources(objects)
     rows, wrong = collect(used, kernels.declared(ROOT / "kernels"), kernels.block_sizes(ROOT / "kernels"), options.all)
     wrong += write_or_compare(table(rows, toolkit), toolkit, options.write)
     for line in wrong:
