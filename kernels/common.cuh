@@ -9,11 +9,10 @@
 
 #include "launch.cuh"
 
-enum {
-  WARP = 32,
-  BLOCK = 256, // threads of a block: divides every generation's threads per SM (1024, 1536, 2048)
-  MOST_WARPS = 32
-};
+inline constexpr int WARP = 32;
+inline constexpr int BLOCK =
+    256; // threads: divides what an SM of any generation holds (1024 and up)
+inline constexpr int MOST_WARPS = 32; // of a block
 
 // ---- Elements: float, or the upper half of one ----
 

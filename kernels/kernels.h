@@ -37,9 +37,24 @@ typedef struct vane_scratch {
   uint32_t *arrived; /* [1], zero between launches */
 } vane_scratch;
 
+/* The block of parameters as kernels walk over it: chunks of one segment each, so that a block of
+ * threads knows its segment by one load. 4096 reals are 4 float4 for each of 256 threads; their
+ * entry is 1/7000 of the bytes that Adam moves for them. */
+enum { VANE_CHUNK_REALS = 4096 };
+typedef struct vane_chunk {
+  int64_t offset;      /* in reals, a multiple of 16 */
+  int32_t count;       /* 1 to VANE_CHUNK_REALS */
+  int16_t task, decay; /* of its segment */
+} vane_chunk;
+typedef struct vane_chunks {
+  const vane_chunk *chunk; /* [n], device memory, in the order of the block */
+  int64_t n;               /* below 2^31 */
+  int64_t n_reals;         /* in all chunks */
+} vane_chunks;
+
 /* ---- elementwise.cu ---- */
 
-/* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]. */
+/* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]; bytes need no alignment. */
 cudaError_t vane_launch_input(void *x, vane_number number, const uint8_t *bytes, const float *mean,
                               const float *inv_std, int64_t n_pixels, int64_t c,
                               cudaStream_t stream);
@@ -56,7 +71,8 @@ cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
 /* (N7). to [count] = (1 - share) to + share from, unless record->skip. */
 cudaError_t vane_launch_follow(float *to, const float *from, double share, int64_t count,
                                const vane_step_record *record, cudaStream_t stream);
-/* Activations [count] to plain float, and back (rounded to nearest, ties to even). */
+/* Activations [count] to plain float, and back (rounded to nearest, ties to even). The plain side
+ * is aligned as floats. */
 cudaError_t vane_launch_to_float(float *to, const void *from, vane_number number, int64_t count,
                                  cudaStream_t stream);
 cudaError_t vane_launch_from_float(void *to, const float *from, vane_number number, int64_t count,
@@ -74,7 +90,8 @@ cudaError_t vane_launch_pool(void *y, int32_t *index, const void *x, vane_number
 cudaError_t vane_launch_pool_backward(void *dx, const void *dz, const int32_t *index,
                                       vane_number number, const vane_pool_plan *plan,
                                       cudaStream_t stream);
-/* features [n, c] = mean of x [n, positions, c] over the positions, and back. */
+/* features [n, c], aligned as floats, = mean of x [n, positions, c] over the positions, and back.
+ */
 cudaError_t vane_launch_pool_global(float *features, const void *x, vane_number number, int64_t n,
                                     int64_t positions, int64_t c, cudaStream_t stream);
 cudaError_t vane_launch_pool_global_backward(void *dx, const float *dfeatures, vane_number number,
@@ -92,7 +109,7 @@ cudaError_t vane_launch_norm_statistics(float *saved, const void *x, vane_number
 cudaError_t vane_launch_norm_apply(void *y, const void *x, vane_number number, const float *gamma,
                                    const float *beta, const void *residual, const float *statistics,
                                    bool relu, int64_t n_rows, int64_t c, cudaStream_t stream);
-/* (N5): the same, `running` [2, c] are mean and variance. */
+/* (N5): the same, `running` [2, c] are mean and variance, aligned as floats. */
 cudaError_t vane_launch_norm_infer(void *y, const void *x, vane_number number, const float *gamma,
                                    const float *beta, const void *residual, const float *running,
                                    double epsilon, bool relu, int64_t n_rows, int64_t c,
@@ -107,7 +124,7 @@ cudaError_t vane_launch_norm_backward(void *dx, const void *x, const void *dz, v
                                       const float *dbeta, int64_t n_rows, int64_t c,
                                       cudaStream_t stream);
 /* (N7). pending [2, c] = keep pending + share (mean, unbiased variance) from `saved` of n_rows
- * values; keep 0 ignores what pending held. */
+ * values; keep 0 ignores what pending, aligned as floats, held. */
 cudaError_t vane_launch_norm_track(float *pending, const float *saved, double keep, double share,
                                    double epsilon, int64_t n_rows, int64_t c, cudaStream_t stream);
 
@@ -129,9 +146,58 @@ cudaError_t vane_launch_bias_gradient(float *dbias, const void *dz, vane_number 
 
 /* ---- loss.cu, angle.cu ---- */
 
+/* The losses of device.h's vane_loss_ops; float arrays. Each is one launch, also where n is 0: it
+ * writes record->loss[k]. */
+cudaError_t vane_launch_presence(const float *logits, const float *target, const float *mask,
+                                 int64_t n, float *sample, float *seed, vane_step_record *record,
+                                 vane_scratch scratch, cudaStream_t stream);
+cudaError_t vane_launch_regression(vane_regression_desc desc, int k, const float *out,
+                                   const float *target, const float *mask, int64_t n, int64_t d,
+                                   float *sample, float *seed, vane_step_record *record,
+                                   vane_scratch scratch, cudaStream_t stream);
+cudaError_t vane_launch_angle(vane_angle_desc desc, const float *out, const float *target,
+                              const float *mask, int64_t n, float *sample, float *seed,
+                              vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
+/* (N16) and its gradient: `out` and `seed` [count] are scaled in place. */
+cudaError_t vane_launch_clip_average(double limit, float *out, int64_t count,
+                                     vane_step_record *record, vane_scratch scratch,
+                                     cudaStream_t stream);
+cudaError_t vane_launch_clip_average_backward(double limit, const float *out, float *seed,
+                                              int64_t count, const vane_step_record *record,
+                                              vane_scratch scratch, cudaStream_t stream);
+/* (N17). Writes record->loss[VANE_LOSS_REGULARIZATION]. */
+cudaError_t vane_launch_regularization(vane_chunks chunks, const float *parameters,
+                                       vane_step_record *record, vane_scratch scratch,
+                                       cudaStream_t stream);
+
 /* ---- reduce.cu, decide.cu ---- */
 
+/* The four steps from the losses' gradients to one, a launch each; see vane_reduce_ops. */
+
+/* (N20). In space trunk_output `parameters` and `gradients` are NULL and `chunks` is not looked at.
+ * Slots are NULL (zero) or [count]. */
+cudaError_t vane_launch_gram(const void *const slots[VANE_N_HEADS], int64_t count,
+                             vane_chunks chunks, const float *parameters, const float *gradients,
+                             vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
+/* (N21..N24). `log_variances` and `dlog_variances` [4] for uncertainty, else not looked at. */
+cudaError_t vane_launch_coefficients(vane_combine_desc desc, const float *log_variances,
+                                     float *dlog_variances, vane_step_record *record,
+                                     cudaStream_t stream);
+/* out = sum over k of record->mix[k] * slots[k], [count] each; out may be a slot. */
+cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
+                                const vane_step_record *record, cudaStream_t stream);
+/* (N25, N26). samples [VANE_N_HEADS][n]. */
+cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const float *parameters,
+                               const float *gradients, const float *samples, int64_t n,
+                               vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
+
 /* ---- adam.cu ---- */
+
+/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. v_max NULL
+ * without AMSGrad. */
+cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
+                             const float *gradients, float *m, float *v, float *v_max,
+                             const vane_step_record *record, cudaStream_t stream);
 
 /* ---- dense.cu ---- */
 

@@ -48,3 +48,24 @@ vane_status vane_pool_shape(vane_pool_plan *plan) {
   plan->w_out = (d->w + 2 * d->padding - d->kernel) / d->stride + 1;
   return VANE_OK;
 }
+
+vane_status vane_dense_shape(vane_dense_plan *plan) {
+  vane_dense_desc *d = &plan->desc;
+  if (d->n < 1 || d->f_in < 1 || d->f_out < 1)
+    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: sizes must be positive");
+  if (d->x_stride == 0)
+    d->x_stride = d->f_in;
+  if (d->y_stride == 0)
+    d->y_stride = d->f_out;
+  if (d->x_stride < d->f_in || d->y_stride < d->f_out)
+    return vane_fail(VANE_ERR_ARGUMENT,
+                     "dense layer: rows of %" PRId64 " and %" PRId64 " reals cannot begin %" PRId64
+                     " and %" PRId64 " reals apart",
+                     d->f_in, d->f_out, d->x_stride, d->y_stride);
+  if ((d->x_stride != d->f_in && d->x_relu) ||
+      (d->y_stride != d->f_out && (d->forward || d->backward_weights)))
+    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: rows must lie back to back here");
+  if ((d->keep && !d->relu) || (d->x_kept && !d->x_relu))
+    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: without a ReLU nothing is kept of it");
+  return VANE_OK;
+}

@@ -1,5 +1,5 @@
-/* Output sizes of windows that slide over an image, and whether a window fits: the same for every
- * backend. */
+/* What a plan works out from its desc, and whether the desc makes sense: output sizes of windows
+ * that slide over an image, distances between rows. The same for every backend. */
 #ifndef VANE_DEVICE_SHAPE_H
 #define VANE_DEVICE_SHAPE_H
 
@@ -13,5 +13,9 @@ vane_status vane_conv_shape(vane_conv_plan *plan);
 VANE_CHECKED
 VANE_MODULE_API
 vane_status vane_pool_shape(vane_pool_plan *plan);
+
+/* Fills in the strides that are 0. VANE_ERR_ARGUMENT as above. */
+VANE_CHECKED
+vane_status vane_dense_shape(vane_dense_plan *plan);
 
 #endif

@@ -4,20 +4,6 @@
 
 #include "base/error.h"
 
-static const double *weights_of(const vane_config *config, double weights[VANE_N_LOSSES]) {
-  weights[VANE_LOSS_PRESENCE] = config->loss_weights_presence;
-  weights[VANE_LOSS_ANGLE] = config->loss_weights_angle;
-  weights[VANE_LOSS_MAGNITUDE] = config->loss_weights_magnitude;
-  weights[VANE_LOSS_POSITION] = config->loss_weights_position;
-  weights[VANE_LOSS_REGULARIZATION] = config->loss_weights_regularization;
-  return weights;
-}
-
-bool vane_slots_active(const vane_config *config, int k) {
-  double weights[VANE_N_LOSSES];
-  return weights_of(config, weights)[k] != 0;
-}
-
 static size_t features_bytes(const vane_network *network) {
   return (size_t)(network->batch * vane_trunk_features(network->trunk)) *
          network->device->real_bytes;
@@ -37,7 +23,7 @@ static vane_status reserve(vane_slots *slots) {
   VANE_TRY(vane_arena_reserve(&slots->arena, network->n_micro > 1 ? shared_bytes(network) : 0,
                               &slots->scratch_item, "one micro-batch"));
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    bool active = vane_slots_active(network->config, k);
+    bool active = vane_losses_active(network->config, k);
     VANE_TRY(vane_arena_reserve(&slots->arena, active ? features_bytes(network) : 0,
                                 &slots->features_items[k], "%s at the features",
                                 vane_loss_names[k]));
@@ -54,7 +40,7 @@ vane_status vane_slots_allocate(vane_slots *slots) {
   slots->joined = vane_arena_at(&slots->arena, slots->joined_item);
   slots->scratch = vane_arena_at(&slots->arena, slots->scratch_item);
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    if (!vane_slots_active(slots->network->config, k))
+    if (!vane_losses_active(slots->network->config, k))
       continue;
     slots->features[k] = vane_arena_at(&slots->arena, slots->features_items[k]);
     slots->parameters[k] = vane_arena_at(&slots->arena, slots->parameters_items[k]);
@@ -68,7 +54,8 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   slots->space = config->grad_space;
   slots->combine = (vane_combine_desc){.weighting = config->grad_weighting,
                                        .clip_per_loss = config->grad_clip_per_loss};
-  weights_of(config, slots->combine.weight);
+  for (int k = 0; k < VANE_N_LOSSES; k++)
+    slots->combine.weight[k] = vane_losses_weight(config, k);
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
                                      .on_nonfinite = config->train_on_nonfinite};
   vane_arena_init(&slots->arena, "gradient slots");

@@ -26,9 +26,6 @@ typedef struct vane_slots {
   void *scratch;                  /* one micro-batch's shared gradient, before it is added */
 } vane_slots;
 
-/* True where a loss takes part: its weight is not zero. */
-bool vane_slots_active(const vane_config *config, int k);
-
 /* Plans the memory; `slots` is zeroed by the caller, finish works on any state of it. */
 VANE_CHECKED
 vane_status vane_slots_init(vane_slots *slots, vane_network *network);

@@ -1,7 +1,11 @@
 /* The four heads: dense layers from the trunk's features to what each task asks for.
  *
  * Heads see the whole batch at once, also when the trunk works through it in micro-batches: losses,
- * masks and gradients per loss then need no special case. */
+ * masks and gradients per loss then need no special case.
+ *
+ * The first layers of the heads read the same features, so where they can they are one joint layer:
+ * its output is theirs side by side, [N, sum of their widths], and one product makes it. Its
+ * weights are still theirs, a parameter each; the parameters lie back to back in the block. */
 #ifndef VANE_NET_HEADS_H
 #define VANE_NET_HEADS_H
 
@@ -10,15 +14,24 @@
 
 #define VANE_HEAD_MAX_LAYERS 5 /* four hidden and the output */
 
-/* Array index: VANE_LOSS_PRESENCE .. VANE_LOSS_POSITION. Addresses are device memory. */
+/* Addresses are device memory. */
+typedef struct vane_head_layer {
+  int64_t f_in, f_out;
+  vane_dense_plan *plan;
+  int64_t weights, biases; /* parameters; of the joint layer: the first of several */
+  int64_t output_item, gradient_item, kept_item;
+  void *output;   /* [N, f_out] */
+  void *gradient; /* of it; the last layer's is where the loss puts its seed */
+  void *kept;     /* what the plan keeps of its ReLU for the layer behind, NULL: nothing */
+} vane_head_layer;
+
+/* Array index: VANE_LOSS_PRESENCE .. VANE_LOSS_POSITION. */
 typedef struct vane_head {
   const char *name; /* "presence", "angle", "magnitude", "position" */
   int n_layers;
-  vane_dense_plan *plans[VANE_HEAD_MAX_LAYERS];
-  int64_t weights[VANE_HEAD_MAX_LAYERS], biases[VANE_HEAD_MAX_LAYERS]; /* parameters */
-  int64_t items[VANE_HEAD_MAX_LAYERS], gradient_items[VANE_HEAD_MAX_LAYERS];
-  void *outputs[VANE_HEAD_MAX_LAYERS];   /* [N, f_out] after each layer */
-  void *gradients[VANE_HEAD_MAX_LAYERS]; /* of them; the last one is where the loss puts its seed */
+  vane_head_layer layers[VANE_HEAD_MAX_LAYERS];
+  bool joined;    /* its first layer is a part of the joint one, its plan for dfeatures alone */
+  int64_t column; /* of the joint layer's output, where that part begins */
   int64_t n_outputs;
 } vane_head;
 
@@ -27,6 +40,7 @@ typedef struct vane_heads {
   int64_t n, features;
   bool training;
   vane_head head[VANE_N_HEADS];
+  vane_head_layer joint; /* f_out 0: there is none */
   size_t workspace_bytes;
 } vane_heads;
 
@@ -55,7 +69,8 @@ vane_status vane_heads_forward(vane_heads *heads, const vane_parameters *paramet
                                const void *features);
 
 /* From the seeds to dfeatures[k] [N, F], one per loss, and the heads' own gradients at their
- * offsets in `gradients`. Seeds and hidden gradients are overwritten. */
+ * offsets in `gradients`. dfeatures[k] is NULL where the loss is switched off (vane_losses_active):
+ * that head has no backward pass. Hidden gradients are overwritten. */
 VANE_CHECKED
 vane_status vane_heads_backward(vane_heads *heads, const vane_parameters *parameters, void *weights,
                                 const void *features, void *const dfeatures[VANE_N_HEADS],

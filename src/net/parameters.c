@@ -9,10 +9,6 @@
 #include "base/error.h"
 #include "base/random.h"
 
-/* Segments begin on whole cache lines of floats, so that vector loads never straddle two tensors.
- */
-#define SEGMENT_ALIGNMENT 16
-
 void vane_parameters_init(vane_parameters *parameters) {
   memset(parameters, 0, sizeof *parameters);
 }
@@ -51,11 +47,13 @@ vane_status vane_parameters_add(vane_parameters *parameters, vane_parameter item
     item.count *= item.dims[d];
   int64_t stored = item.conv ? item.conv->weight_count : item.count;
   int64_t i = parameters->n++;
+  item.draw = i;
   parameters->items[i] = item;
   parameters->segments[i] =
       (vane_segment){.offset = parameters->total, .count = stored, .task = task, .decay = decay};
   bool trunk = task == VANE_SHARED && parameters->shared == parameters->total;
-  parameters->total += (stored + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT * SEGMENT_ALIGNMENT;
+  parameters->total +=
+      (stored + VANE_SEGMENT_ALIGNMENT - 1) / VANE_SEGMENT_ALIGNMENT * VANE_SEGMENT_ALIGNMENT;
   if (trunk)
     parameters->shared = parameters->total;
   *index = i;
@@ -112,14 +110,14 @@ static double deviation(const vane_parameter *item, int init_kind) {
   return sqrt(2.0 / (double)(item->fan_in + item->fan_out));
 }
 
-static void draw(const vane_parameter *item, int64_t i, uint64_t seed, int init_kind,
-                 float *values) {
+static void draw(const vane_parameter *item, uint64_t seed, int init_kind, float *values) {
+  uint64_t tensor = (uint64_t)item->draw;
   double scale = item->init == VANE_INIT_WEIGHTS ? deviation(item, init_kind) : 0;
   float constant = item->init == VANE_INIT_ONES ? 1.0f : 0.0f;
   for (int64_t j = 0; j < item->count; j++)
     values[j] =
         item->init == VANE_INIT_WEIGHTS
-            ? (float)(scale * vane_random_normal(seed, VANE_RANDOM_INIT, (uint64_t)i, (uint64_t)j))
+            ? (float)(scale * vane_random_normal(seed, VANE_RANDOM_INIT, tensor, (uint64_t)j))
             : constant;
 }
 
@@ -130,7 +128,7 @@ vane_status vane_parameters_draw(const vane_parameters *parameters, vane_device 
     return vane_fail(VANE_ERR_MEMORY, "no memory for initial weights");
   vane_status status = VANE_OK;
   for (int64_t i = 0; i < parameters->n && status == VANE_OK; i++) {
-    draw(&parameters->items[i], i, seed, init_kind, values);
+    draw(&parameters->items[i], seed, init_kind, values);
     status = vane_parameters_put(parameters, device, block, i, values);
   }
   free(values);

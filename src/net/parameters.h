@@ -6,6 +6,10 @@
 
 #define VANE_PARAMETER_MAX_DIMS 4
 
+/* Reals. Segments begin on whole cache lines of floats, so that vector loads never straddle two
+ * tensors; segments whose counts are multiples of it lie back to back. */
+#define VANE_SEGMENT_ALIGNMENT 16
+
 /* How a tensor begins. */
 typedef enum vane_parameter_init {
   VANE_INIT_ZEROS,
@@ -23,6 +27,7 @@ typedef struct vane_parameter {
   vane_parameter_init init;
   int64_t fan_in, fan_out;
   double gain;                /* 2 where a ReLU follows directly, else 1 */
+  int64_t draw;               /* the tensor's number among the initial draws */
   const vane_conv_plan *conv; /* borrowed; whose stored order the weights have, NULL: plain */
 } vane_parameter;
 
@@ -37,9 +42,9 @@ typedef struct vane_parameters {
 void vane_parameters_init(vane_parameters *parameters);
 void vane_parameters_finish(vane_parameters *parameters);
 
-/* Appends a copy of `item` (dims, init, fans, gain and conv set; name and count are filled in here)
- * and returns its index. The trunk's parameters are added before the first one of a head; what is
- * shared but comes later (log variances) is no part of the shared gradient. */
+/* Appends a copy of `item` (dims, init, fans, gain and conv set; name, count and draw, its index,
+ * are filled in here) and returns its index. The trunk's parameters are added before the first one
+ * of a head; what is shared but comes later (log variances) is no part of the shared gradient. */
 VANE_CHECKED
 vane_status vane_parameters_add(vane_parameters *parameters, vane_parameter item, int32_t task,
                                 bool decay, int64_t *index, const char *format, ...)
@@ -63,7 +68,7 @@ VANE_CHECKED
 vane_status vane_parameters_put(const vane_parameters *parameters, vane_device *device, void *block,
                                 int64_t i, const float *from_host);
 
-/* Draws all initial values from (seed, VANE_RANDOM_INIT, tensor, element) and writes them. */
+/* Draws all initial values from (seed, VANE_RANDOM_INIT, item.draw, element) and writes them. */
 VANE_CHECKED
 vane_status vane_parameters_draw(const vane_parameters *parameters, vane_device *device,
                                  uint64_t seed, int init_kind, void *block);

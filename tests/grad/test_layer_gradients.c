@@ -213,50 +213,76 @@ static void test_features(void **state) {
   side_end(&s);
 }
 
+/* Two layers with a ReLU between them, whose gradient is taken by the layer above (x_relu) or by
+ * the layer below (mask). */
 typedef struct dense_lab {
   vane_device *device;
-  vane_dense_plan *plan;
-  double *x, *weights, *bias, *y, *r;
+  vane_dense_plan *plans[2];
+  double *x, *weights[2], *bias[2], *y[2], *r;
 } dense_lab;
 
 static double dense_objective(void *user) {
   dense_lab *l = user;
-  check_ok(l->device->dense.forward(l->device, l->plan, l->x, l->weights, l->bias, l->y));
-  return differences_dot(l->y, l->r, l->plan->desc.n * l->plan->desc.f_out);
+  const double *x = l->x;
+  for (int i = 0; i < 2; ++i) {
+    check_ok(l->device->dense.forward(l->device, l->plans[i], x, l->weights[i], l->bias[i], l->y[i],
+                                      NULL));
+    x = l->y[i];
+  }
+  return differences_dot(l->y[1], l->r, l->plans[1]->desc.n * l->plans[1]->desc.f_out);
 }
 
-static void check_dense(vane_device *device, const vane_dense_desc *d) {
+static void check_dense(vane_device *device, bool above) {
+  enum { N = 4, F = 5, HIDDEN = 6, OUT = 3 };
+  const vane_dense_desc layer = {
+      .n = N, .forward = true, .backward_data = true, .backward_weights = true};
+  vane_dense_desc descs[] = {layer, layer};
+  descs[0].f_in = F;
+  descs[0].f_out = descs[1].f_in = HIDDEN;
+  descs[1].f_out = OUT;
+  descs[1].x_relu = above;
   side s = side_begin(device);
   dense_lab l = {.device = device};
-  int64_t n_y = d->n * d->f_out, n_x = d->n * d->f_in, n_w = d->f_out * d->f_in;
-  check_ok(device->dense.plan(device, d, &l.plan));
-  l.x = differences_normal(&s, 41, n_x);
-  l.weights = differences_normal(&s, 42, n_w);
-  l.bias = differences_normal(&s, 43, d->f_out);
-  l.r = differences_normal(&s, 44, n_y);
-  l.y = side_reals(&s, n_y);
-  l.plan->desc.relu = false;
+  double *dweights[2], *dbias[2];
+  l.x = differences_normal(&s, 41, N * F);
+  for (int i = 0; i < 2; ++i) {
+    const vane_dense_desc *d = &descs[i];
+    check_ok(device->dense.plan(device, d, &l.plans[i]));
+    l.weights[i] = differences_normal(&s, 42 + i, d->f_out * d->f_in);
+    l.bias[i] = differences_normal(&s, 44 + i, d->f_out);
+    l.y[i] = side_reals(&s, N * d->f_out);
+    dweights[i] = side_reals(&s, d->f_out * d->f_in);
+    dbias[i] = side_reals(&s, d->f_out);
+  }
+  l.r = differences_normal(&s, 46, N * OUT);
   dense_objective(&l);
-  differences_stay_away("dense", l.y, n_y, 0.0);
-  l.plan->desc.relu = d->relu;
+  differences_stay_away("dense", l.y[0], N * HIDDEN, 0.0);
+  l.plans[0]->desc.relu = true;
+  dense_objective(&l);
 
-  double *dy = side_reals(&s, n_y), *dx = side_reals(&s, n_x);
-  double *dweights = side_reals(&s, n_w), *dbias = side_reals(&s, d->f_out);
-  dense_objective(&l);
-  check_ok(device->memory.upload(device, dy, l.r, (size_t)n_y * sizeof *dy));
-  check_ok(device->dense.backward(device, l.plan, l.x, l.weights, l.y, dy, dx, dweights, dbias));
-  differences_check("dense, x", dense_objective, &l, l.x, n_x, dx);
-  differences_check("dense, weights", dense_objective, &l, l.weights, n_w, dweights);
-  differences_check("dense, bias", dense_objective, &l, l.bias, d->f_out, dbias);
-  device->dense.destroy(device, l.plan);
+  double *dhidden = side_reals(&s, N * HIDDEN), *dx = side_reals(&s, N * F);
+  const vane_dense_ops *dense = &device->dense;
+  check_ok(dense->backward_weights(device, l.plans[1], l.y[0], l.r, dweights[1], dbias[1]));
+  check_ok(dense->backward_data(device, l.plans[1], l.weights[1], l.r, above ? l.y[0] : NULL, NULL,
+                                dhidden));
+  if (!above)
+    check_ok(dense->mask(device, l.plans[0], l.y[0], dhidden));
+  check_ok(dense->backward_weights(device, l.plans[0], l.x, dhidden, dweights[0], dbias[0]));
+  check_ok(dense->backward_data(device, l.plans[0], l.weights[0], dhidden, NULL, NULL, dx));
+  differences_check("dense, x", dense_objective, &l, l.x, N * F, dx);
+  for (int i = 0; i < 2; ++i) {
+    int64_t n_w = descs[i].f_out * descs[i].f_in;
+    differences_check("dense, weights", dense_objective, &l, l.weights[i], n_w, dweights[i]);
+    differences_check("dense, bias", dense_objective, &l, l.bias[i], descs[i].f_out, dbias[i]);
+  }
+  for (int i = 0; i < 2; ++i)
+    device->dense.destroy(device, l.plans[i]);
   side_end(&s);
 }
 
 static void test_dense(void **state) {
-  for (int relu = 0; relu <= 1; ++relu) {
-    vane_dense_desc d = {.n = 4, .f_in = 5, .f_out = 3, .relu = relu};
-    check_dense(*state, &d);
-  }
+  for (int above = 0; above <= 1; ++above)
+    check_dense(*state, above);
 }
 
 /* A tensor with two consumers: L = sum of r1 relu(x) + r2 relu(x). */

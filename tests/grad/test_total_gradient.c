@@ -31,7 +31,7 @@ static void forward(total_lab *l) {
   for (int k = 0; k < VANE_N_HEADS; ++k)
     check_ok(device->dense.forward(device, l->heads[k], l->features,
                                    l->parameters + l->segments[2 * k].offset,
-                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k]));
+                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k], NULL));
   check_ok(device->loss.presence(device, l->out[0], l->target, l->mask, n, l->samples, l->seed[0],
                                  &l->record));
   check_ok(device->loss.angle(device, &angle, l->out[1], l->target, l->mask, n, l->samples + n,
@@ -59,11 +59,14 @@ static void backward(total_lab *l, double *dfeatures) {
   vane_device *device = l->device;
   bool learned = l->combine.weighting == VANE_WEIGHTING_UNCERTAINTY;
   forward(l);
-  for (int k = 0; k < VANE_N_HEADS; ++k)
-    check_ok(device->dense.backward(
-        device, l->heads[k], l->features, l->parameters + l->segments[2 * k].offset, l->out[k],
-        l->seed[k], l->slots[k], l->gradients + l->segments[2 * k].offset,
-        l->gradients + l->segments[2 * k + 1].offset));
+  for (int k = 0; k < VANE_N_HEADS; ++k) {
+    check_ok(device->dense.backward_weights(device, l->heads[k], l->features, l->seed[k],
+                                            l->gradients + l->segments[2 * k].offset,
+                                            l->gradients + l->segments[2 * k + 1].offset));
+    check_ok(device->dense.backward_data(device, l->heads[k],
+                                         l->parameters + l->segments[2 * k].offset, l->seed[k],
+                                         NULL, NULL, l->slots[k]));
+  }
   const void *const slots[] = {l->slots[0], l->slots[1], l->slots[2], l->slots[3]};
   check_ok(device->reduce.gram(device, slots, n * f, l->block, NULL, NULL, &l->record));
   check_ok(device->reduce.coefficients(device, &l->combine,
@@ -87,7 +90,12 @@ static void gradient_of_adam(total_lab *l, side *s, double *gradient) {
 static void lay_out(total_lab *l, side *s) {
   int64_t offset = 0;
   for (int k = 0; k < VANE_N_HEADS; ++k) {
-    const vane_dense_desc desc = {n, f, n_outputs[k], false};
+    const vane_dense_desc desc = {.n = n,
+                                  .f_in = f,
+                                  .f_out = n_outputs[k],
+                                  .forward = true,
+                                  .backward_data = true,
+                                  .backward_weights = true};
     check_ok(l->device->dense.plan(l->device, &desc, &l->heads[k]));
     l->segments[2 * k] = (vane_segment){offset, n_outputs[k] * f, k, 1};
     l->segments[2 * k + 1] = (vane_segment){offset + 8, n_outputs[k], k, 0};

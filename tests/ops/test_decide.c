@@ -79,6 +79,23 @@ static void check_norm(check *c) {
   }
 }
 
+/* Gradients whose squares a float cannot hold: the norm is that of the oracle. */
+static void check_norm_sizes(check *c) {
+  static const double sizes[] = {1e-30, 1e-22, 1e-17, 1e17, 1e25};
+  for (int i = 0; i < 5; ++i) {
+    decide_case d = draw_case(c);
+    for (int64_t j = 0; j < block; ++j) {
+      d.gradients[j] = (double)(float)(sizes[i] * d.gradients[j]);
+      d.parameters[j] = (double)(float)(sizes[i] * d.parameters[j]);
+    }
+    d.gradients[20] = d.parameters[20] = 0.0;
+    vane_step_record got = run_decide(c->subject, &d), want = run_decide(c->oracle, &d);
+    check_label(c, "gradients of %g", sizes[i]);
+    check_scalar(c, "norm", "gradient_norm", got.gradient_norm, want.gradient_norm);
+    assert_int_equal(got.skip, want.skip);
+  }
+}
+
 static void check_sums(check *c) {
   decide_case d = draw_case(c);
   for (int step = 1; step <= 3; ++step) {
@@ -221,9 +238,9 @@ static void check_skip_and_go_on(check *c) {
 
 int main(void) {
   const check_entry entries[] = {
-      CHECK(check_norm),          CHECK(check_sums),           CHECK(check_bad_losses),
-      CHECK(check_bad_gradients), CHECK(check_many_samples),   CHECK(check_halt),
-      CHECK(check_overflow),      CHECK(check_skip_and_go_on),
+      CHECK(check_norm),       CHECK(check_norm_sizes),    CHECK(check_sums),
+      CHECK(check_bad_losses), CHECK(check_bad_gradients), CHECK(check_many_samples),
+      CHECK(check_halt),       CHECK(check_overflow),      CHECK(check_skip_and_go_on),
   };
   return check_run("decide", entries, sizeof entries / sizeof entries[0]);
 }

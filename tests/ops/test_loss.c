@@ -219,6 +219,17 @@ static void check_regularization(check *c) {
                  run_regularization(c->subject, segments, n_segments, values, 2048),
                  run_regularization(c->oracle, segments, n_segments, values, 2048));
   }
+  for (int i = 0; i < 4; ++i) { /* squares that a float cannot hold, or with a few bits only */
+    static const double sizes[] = {1e-30, 1e-20, 1e19, 1e30};
+    double *sized = check_array(c, 2048);
+    for (int64_t j = 0; j < 2048; ++j)
+      sized[j] = (double)(float)(sizes[i] * values[j]);
+    check_label(c, "weights of %g", sizes[i]);
+    check_scalar(c, "regularization", "loss",
+                 run_regularization(c->subject, segments, 5, sized, 2048),
+                 run_regularization(c->oracle, segments, 5, sized, 2048));
+  }
+  check_label(c, "by hand");
   const double five = 0.5 * (values[0] * values[0] + values[1] * values[1] + values[2] * values[2] +
                              values[3] * values[3] + values[4] * values[4]);
   check_scalar(c, "regularization", "loss by hand",

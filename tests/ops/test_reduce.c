@@ -108,6 +108,26 @@ static void check_gram_by_hand(check *c) {
   check_scalar(c, "gram", "position and weights", got.gram[3][FIFTH], 40.0);
 }
 
+/* Gradients whose squares a float cannot hold, or holds with a few bits only, beside others. */
+static void check_gram_sizes(check *c) {
+  static const double sizes[][VANE_N_HEADS] = {{1e-25, 1.0, 1e-18, 1e-12},
+                                               {1e25, 1.0, 1e18, 1e-25},
+                                               {1e-25, 1e-24, 1e-23, 1e-22},
+                                               {1e30, 1e37, 1e19, 1e20}};
+  for (int i = 0; i < 4; ++i)
+    for (int zeros = 0; zeros < 2; ++zeros) {
+      double *slots[VANE_N_HEADS];
+      draw_slots(c, slots, 1001, -1);
+      for (int k = 0; k < VANE_N_HEADS; ++k)
+        for (int64_t j = 0; j < 1001; ++j)
+          slots[k][j] = zeros && j % 8 < 5 ? 0.0 : (double)(float)(sizes[i][k] * slots[k][j]);
+      check_label(c, "sizes %d%s", i, zeros ? ", zeros among them" : "");
+      vane_step_record got = run_gram(c->subject, slots, 1001, NULL, NULL);
+      vane_step_record want = run_gram(c->oracle, slots, 1001, NULL, NULL);
+      compare_gram(c, &got, &want);
+    }
+}
+
 static void check_gram_nan(check *c) {
   double *slots[VANE_N_HEADS];
   draw_slots(c, slots, 100, -1);
@@ -277,8 +297,8 @@ static void check_projection(check *c) {
 int main(void) {
   const check_entry entries[] = {
       CHECK(check_gram_features), CHECK(check_gram_parameters), CHECK(check_gram_by_hand),
-      CHECK(check_gram_nan),      CHECK(check_coefficients),    CHECK(check_clip_by_hand),
-      CHECK(check_combine),       CHECK(check_projection),
+      CHECK(check_gram_sizes),    CHECK(check_gram_nan),        CHECK(check_coefficients),
+      CHECK(check_clip_by_hand),  CHECK(check_combine),         CHECK(check_projection),
   };
   return check_run("reduce", entries, sizeof entries / sizeof entries[0]);
 }

@@ -30,6 +30,7 @@ static const tolerance table[] = {
     {"global", 1e-6, "a sum of at most 400 values, a division"},
     {"dense_forward", 2e-6, "as conv_forward"},
     {"dense_backward", 2e-6, "as conv_forward"},
+    {"dense_mask", 0.0, "a choice: no rounding"},
     {"input", 5e-7, "three operations on a value of 0..1, and mean close to it"},
     {"merge", 1.2e-7, "one sum: one rounding"},
     {"accumulate", 1.2e-7, "one sum: one rounding"},

@@ -279,10 +279,12 @@ static void run_norm_and_dense(vane_device *device, const vane_norm_plan *norm,
   enum { LAST = 4096 };
   assert_int_equal(device->norm.forward(device, norm, x, f, f, NULL, f + LAST, y), VANE_OK);
   assert_int_equal(device->norm.backward(device, norm, x, f, f + LAST, x, y, f, f), VANE_OK);
-  assert_int_equal(device->dense.forward(device, dense, x->data, f, f, y->data), VANE_OK);
-  assert_int_equal(
-      device->dense.backward(device, dense, x->data, f, y->data, y->data, NULL, f + LAST, f),
-      VANE_OK);
+  assert_int_equal(device->dense.forward(device, dense, x->data, f, f, y->data, NULL), VANE_OK);
+  assert_int_equal(device->dense.mask(device, dense, y->data, x->data), VANE_OK);
+  assert_int_equal(device->dense.backward_weights(device, dense, x->data, y->data, f + LAST, f),
+                   VANE_OK);
+  assert_int_equal(device->dense.backward_data(device, dense, f, y->data, x->data, NULL, x->data),
+                   VANE_OK);
   assert_int_equal(device->elementwise.merge(device, y, x, x, y), VANE_OK);
 }
 
@@ -294,7 +296,14 @@ static void test_the_rest_allocates_nothing(void **state) {
   bench b = open_bench(VANE_CONVOLUTION_DIRECT, 2);
   vane_device *device = b.device;
   const vane_norm_desc norm_desc = {.n = 8, .h = 8, .w = 8, .c = 32, .epsilon = 1e-5};
-  const vane_dense_desc dense_desc = {.n = 128, .f_in = 64, .f_out = 64, .relu = true};
+  const vane_dense_desc dense_desc = {.n = 128,
+                                      .f_in = 64,
+                                      .f_out = 64,
+                                      .forward = true,
+                                      .backward_data = true,
+                                      .backward_weights = true,
+                                      .relu = true,
+                                      .x_relu = true};
   vane_norm_plan *norm = NULL;
   vane_dense_plan *dense = NULL;
   assert_int_equal(device->norm.plan(device, &norm_desc, &norm), VANE_OK);

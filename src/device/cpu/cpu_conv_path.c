@@ -18,7 +18,7 @@ static cpu_array activation(const cpu_device *device, int64_t n, int64_t c, int6
                             int64_t h, int64_t w) {
   dnnl_format_tag_t blocked = device->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
   bool plain = vane_cpu_layout(device, c) == CPU_PLAIN;
-  return (cpu_array){4, {n, stored, h, w}, plain ? dnnl_nchw : blocked};
+  return (cpu_array){.n_dims = 4, .dims = {n, stored, h, w}, .tag = plain ? dnnl_nchw : blocked};
 }
 
 vane_status vane_cpu_conv_prepare(const cpu_device *device, const cpu_conv_plan *plan,

@@ -15,6 +15,9 @@ void vane_cpu_md_free(dnnl_memory_desc_t *md) {
 
 dnnl_status_t vane_cpu_md_make(dnnl_memory_desc_t *md, const cpu_array *array,
                                dnnl_format_tag_t tag) {
+  if (tag == dnnl_format_tag_undef)
+    return dnnl_memory_desc_create_with_strides(md, array->n_dims, array->dims, dnnl_f32,
+                                                array->strides);
   return dnnl_memory_desc_create_with_tag(md, array->n_dims, array->dims, dnnl_f32, tag);
 }
 
@@ -64,6 +67,9 @@ void vane_cpu_md_free(dnnl_memory_desc_t *md) {
 
 dnnl_status_t vane_cpu_md_make(dnnl_memory_desc_t *md, const cpu_array *array,
                                dnnl_format_tag_t tag) {
+  if (tag == dnnl_format_tag_undef)
+    return dnnl_memory_desc_init_by_strides(md, array->n_dims, array->dims, dnnl_f32,
+                                            array->strides);
   return dnnl_memory_desc_init_by_tag(md, array->n_dims, array->dims, dnnl_f32, tag);
 }
 

@@ -215,7 +215,7 @@ static dnnl_status_t make_convolution(const cpu_onednn *onednn, const cpu_conv_s
                                       cpu_primitive *primitive) {
   cpu_conv_mds mds;
   memset(&mds, 0, sizeof mds);
-  const cpu_array bias = {1, {spec->y.dims[1]}, dnnl_a};
+  const cpu_array bias = {.n_dims = 1, .dims = {spec->y.dims[1]}, .tag = dnnl_a};
   dnnl_primitive_desc_t desc = NULL;
   dnnl_status_t status = vane_cpu_md_make(&mds.x, &spec->x, spec->x.tag);
   if (status == dnnl_success)
@@ -291,7 +291,7 @@ vane_status vane_cpu_product_create(const cpu_onednn *onednn, const cpu_array *a
                                     const cpu_array *b, const cpu_array *c, bool bias, bool relu,
                                     cpu_primitive **primitive) {
   use_threads(onednn);
-  const cpu_array row = {2, {1, c->dims[1]}, dnnl_ab};
+  const cpu_array row = {.n_dims = 2, .dims = {1, c->dims[1]}, .tag = dnnl_ab};
   const cpu_array shapes[4] = {*a, *b, *c, row};
   cpu_primitive *made = calloc(1, sizeof *made);
   dnnl_status_t status =

@@ -23,7 +23,8 @@ typedef struct cpu_onednn {
 typedef struct cpu_array {
   int n_dims;
   dnnl_dims_t dims;
-  dnnl_format_tag_t tag;
+  dnnl_format_tag_t tag; /* undef: `strides` say how it lies */
+  dnnl_dims_t strides;   /* floats from one index of a dimension to the next */
 } cpu_array;
 
 typedef enum cpu_direction {

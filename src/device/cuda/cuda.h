@@ -85,6 +85,7 @@ void vane_cuda_fill_optim(vane_optim_ops *ops);
 void vane_cuda_conv_forget(cuda_device *device); /* cuda_conv_choose.c: frees conv_memory */
 
 /* What the module exports: opens the first GPU. */
+VANE_MODULE_API
 VANE_CHECKED
 vane_status vane_cuda_device_open(const vane_device_options *options, vane_device **device);
 

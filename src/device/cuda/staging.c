@@ -100,7 +100,7 @@ static vane_status make_room(cuda_device *device, size_t bytes, half **room) {
 
 static vane_status upload_part(cuda_device *device, unsigned char *to, const unsigned char *from,
                                size_t bytes) {
-  half *h;
+  half *h = NULL; /* gcc does not see that a failure returns */
   VANE_TRY(make_room(device, aligned(bytes), &h));
   unsigned char *pinned = h->pinned + h->used, *landing = h->landing + h->used;
   h->used += aligned(bytes);

@@ -1,0 +1,125 @@
+/* What Adam moves on a GPU, counted: 28 bytes per parameter (p, g, m, v read; p, m, v written), 36
+ * with AMSGrad, in accesses of 128 bits and one launch. */
+#include "ops/side.h"
+#include "simgpu/simgpu.h"
+
+/* Whole chunks, a chunk and a bit, tails of one to three reals, nothing, a task and a decay each.
+ */
+static const vane_segment segments[] = {
+    {0, 262144, VANE_SHARED, 1},           {262144, 64, VANE_SHARED, 0},
+    {262208, 36864, VANE_SHARED, 1},       {299072, 4097, VANE_SHARED, 0},
+    {303184, 0, VANE_LOSS_PRESENCE, 1},    {303184, 8191, VANE_LOSS_PRESENCE, 1},
+    {311376, 1, VANE_LOSS_PRESENCE, 0},    {311392, 65538, VANE_LOSS_ANGLE, 1},
+    {376944, 72, VANE_LOSS_ANGLE, 0},      {377024, 3, VANE_LOSS_MAGNITUDE, 1},
+    {377040, 16387, VANE_LOSS_POSITION, 1}};
+enum { n_segments = sizeof segments / sizeof segments[0], block = 377040 + 16387 };
+
+/* What the tables cost beside: an entry per chunk and what a block of threads takes from the step's
+ * record. 100 chunks of 20 words come to 0.02 bytes per parameter. */
+#define ALLOWANCE_BYTES 0.05
+
+enum { THETA, GRADIENT, M, V, V_MAX, N_ARRAYS };
+
+typedef struct traffic {
+  simgpu_counters all;
+  simgpu_kernel adam;
+} traffic;
+
+static vane_device *open_gpu(void) {
+  vane_device *device = NULL;
+  check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &device));
+  return device;
+}
+
+static traffic count_step(bool amsgrad, int32_t skip) {
+  vane_device *device = open_gpu();
+  side s = side_begin(device);
+  void *arrays[N_ARRAYS];
+  for (int i = 0; i < N_ARRAYS; i++) {
+    arrays[i] = side_reals(&s, block);
+    check_ok(device->memory.clear(device, arrays[i], block * sizeof(float)));
+  }
+  const vane_step_record record = {.in = {.step = 1, .lr = 1e-3, .bias1 = 0.1, .bias2 = 0.001},
+                                   .coefficient = {1, 1, 1, 1, 1, 1},
+                                   .clip = 1,
+                                   .skip = skip};
+  const vane_adam_desc desc = {
+      .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .amsgrad = amsgrad, .weight_decay = 0.01};
+  const vane_step_record *on_device = side_put_record(&s, &record);
+  const vane_block *planned = side_plan_block(&s, segments, n_segments);
+  check_ok(device->memory.synchronize(device));
+  simgpu_count_reset();
+  check_ok(device->optim.adam(device, &desc, planned, arrays[THETA], arrays[GRADIENT], arrays[M],
+                              arrays[V], amsgrad ? arrays[V_MAX] : NULL, on_device));
+  traffic counted = {.all = simgpu_count()};
+  check_ok(device->memory.synchronize(device));
+  counted.adam = simgpu_kernel_count("k_adam");
+  side_end(&s);
+  vane_device_close(device);
+  return counted;
+}
+
+static int64_t n_parameters(void) {
+  int64_t count = 0;
+  for (int i = 0; i < n_segments; i++)
+    count += segments[i].count;
+  return count;
+}
+
+/* Accesses of four reals, and of one, that the segments take in each array. */
+static void count_accesses(uint64_t *fours, uint64_t *ones) {
+  *fours = *ones = 0;
+  for (int i = 0; i < n_segments; i++) {
+    *fours += (uint64_t)segments[i].count / 4;
+    *ones += (uint64_t)segments[i].count % 4;
+  }
+}
+
+static void assert_near(uint64_t bytes, double per_parameter) {
+  double counted = (double)bytes / (double)n_parameters();
+  print_message("%.3f bytes per parameter\n", counted);
+  assert_true(counted >= per_parameter && counted <= per_parameter + ALLOWANCE_BYTES);
+}
+
+static void check_traffic(bool amsgrad) {
+  const uint64_t stored = amsgrad ? 4 : 3, loaded = stored + 1;
+  uint64_t fours, ones;
+  traffic counted = count_step(amsgrad, 0);
+  count_accesses(&fours, &ones);
+  assert_int_equal(counted.all.launches, 1);
+  assert_int_equal(counted.all.stream_synchronizes + counted.all.device_synchronizes +
+                       counted.all.hidden_synchronizes + counted.all.allocations,
+                   0);
+  assert_int_equal(counted.adam.launches, 1);
+  assert_near(counted.adam.load_bytes + counted.adam.store_bytes, amsgrad ? 36 : 28);
+  assert_int_equal(counted.adam.stores16, stored * fours);
+  assert_int_equal(counted.adam.stores, stored * (fours + ones));
+  /* A chunk's entry may be one access of 16 bytes or several narrower ones. */
+  assert_in_range(counted.adam.loads16, loaded * fours, loaded * fours + counted.adam.blocks);
+  assert_in_range(counted.adam.loads, loaded * (fours + ones),
+                  loaded * (fours + ones) + 20 * counted.adam.blocks);
+}
+
+static void test_plain(void **state) {
+  (void)state;
+  check_traffic(false);
+}
+
+static void test_amsgrad(void **state) {
+  (void)state;
+  check_traffic(true);
+}
+
+static void test_a_skipped_step_moves_nothing(void **state) {
+  (void)state;
+  traffic counted = count_step(false, 1);
+  assert_int_equal(counted.adam.launches, 1);
+  assert_int_equal(counted.adam.stores, 0);
+  assert_near(counted.adam.load_bytes, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_amsgrad),
+                                     cmocka_unit_test(test_a_skipped_step_moves_nothing)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
