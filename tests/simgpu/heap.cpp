@@ -53,7 +53,7 @@ void heap_open() {
 static uintptr_t high_water;
 
 static void protect(int protection) {
-  if (high_water > heap_begin)
+  if (simgpu_setup()->guard && high_water > heap_begin)
     mprotect(reinterpret_cast<void *>(heap_begin), high_water - heap_begin, protection);
 }
 
@@ -111,7 +111,7 @@ static cudaError_t allocate(void **memory, size_t bytes) {
   ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   memset(p, 0xff, bytes);
   memset(state_of(p), LIVE, bytes);
-  if (!accesses)
+  if (simgpu_setup()->guard && !accesses)
     mprotect(reinterpret_cast<void *>(at - ALIGN), whole, PROT_NONE);
   *memory = p;
   counters.allocations++;
