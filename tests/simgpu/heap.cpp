@@ -71,13 +71,14 @@ static size_t rounded(size_t bytes, size_t step) {
   return (bytes + step - 1) / step * step;
 }
 
-// Addresses are used again as late as possible, so that what was freed stays wrong to touch.
+// Addresses are used again late, so that what was freed stays wrong to touch.
 static uintptr_t find_room(size_t bytes) {
+  const uintptr_t end = heap_begin + std::min(HEAP_BYTES, 8 * settings.device_bytes + (1u << 30));
   const size_t need = rounded(ALIGN + bytes + GAP, PAGE);
   for (int round = 0; round < 2; round++) {
     uintptr_t at = next;
     auto after = live.lower_bound(at);
-    while (at + need <= heap_begin + HEAP_BYTES) {
+    while (at + need <= end) {
       if (after == live.end() || at + need <= after->first - ALIGN)
         return at + ALIGN;
       at = rounded(after->first + after->second + GAP, PAGE);
