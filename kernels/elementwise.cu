@@ -11,28 +11,16 @@ template <typename Element> static unsigned blocks_of(int64_t count) {
 
 // ---- Pixels ----
 
-template <int V> static inline __device__ void load_bytes(float (&to)[V], const uint8_t *from) {
-  static_assert(V == 4 || V == 8, "one or two words");
-  for (int word = 0; word < V / 4; ++word) {
-    uint32_t four = reinterpret_cast<const uint32_t *>(from)[word];
-    for (int i = 0; i < 4; ++i)
-      to[word * 4 + i] = (float)(four >> 8 * i & 0xffu);
-  }
-}
-
-static inline __device__ void load_bytes(float (&to)[1], const uint8_t *from) {
-  to[0] = (float)*from;
-}
-
+// Byte by byte: the images of a micro-batch begin anywhere, and this is the lesser part of the
+// traffic.
 template <int V, typename Element>
 static inline __device__ void input_at(Element *x, const uint8_t *bytes, const float *mean,
                                        const float *inv_std, int64_t at, int64_t c) {
   float value[V];
-  load_bytes(value, bytes + at);
   int64_t before = at, channel = take(&before, c);
 #pragma unroll
   for (int i = 0; i < V; ++i) {
-    value[i] = (value[i] / 255.0f - mean[channel]) * inv_std[channel];
+    value[i] = ((float)bytes[at + i] / 255.0f - mean[channel]) * inv_std[channel];
     channel = channel + 1 == c ? 0 : channel + 1;
   }
   store(x + at, value);
@@ -224,18 +212,28 @@ static __global__ void k_convert(To *to, const From *from, int64_t count) {
         convert_at<1>(to, from, i);
 }
 
+// Features of a micro-batch begin anywhere; the whole batch's, and activations, at 128 bits.
+template <typename Element, typename To, typename From>
+static cudaError_t convert(To *to, const From *from, const float *plain, int64_t count,
+                           cudaStream_t stream) {
+  constexpr int V = vector_of<Element>;
+  if ((uintptr_t)plain % 16 != 0)
+    return VANE_LAUNCH((k_convert<1, To, From>), blocks_for(count, BLOCK, MOST_BLOCKS), BLOCK,
+                       stream, to, from, count);
+  return VANE_LAUNCH((k_convert<V, To, From>), blocks_of<Element>(count), BLOCK, stream, to, from,
+                     count);
+}
+
 template <typename Element>
 static cudaError_t launch_to_float(float *to, const void *from, int64_t count,
                                    cudaStream_t stream) {
-  return VANE_LAUNCH((k_convert<vector_of<Element>, float, Element>), blocks_of<Element>(count),
-                     BLOCK, stream, to, (const Element *)from, count);
+  return convert<Element>(to, (const Element *)from, to, count, stream);
 }
 
 template <typename Element>
 static cudaError_t launch_from_float(void *to, const float *from, int64_t count,
                                      cudaStream_t stream) {
-  return VANE_LAUNCH((k_convert<vector_of<Element>, Element, float>), blocks_of<Element>(count),
-                     BLOCK, stream, (Element *)to, from, count);
+  return convert<Element>((Element *)to, from, from, count, stream);
 }
 
 cudaError_t vane_launch_to_float(float *to, const void *from, vane_number number, int64_t count,

@@ -54,7 +54,7 @@ typedef struct vane_chunks {
 
 /* ---- elementwise.cu ---- */
 
-/* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]. */
+/* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]; bytes need no alignment. */
 cudaError_t vane_launch_input(void *x, vane_number number, const uint8_t *bytes, const float *mean,
                               const float *inv_std, int64_t n_pixels, int64_t c,
                               cudaStream_t stream);
@@ -71,7 +71,8 @@ cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
 /* (N7). to [count] = (1 - share) to + share from, unless record->skip. */
 cudaError_t vane_launch_follow(float *to, const float *from, double share, int64_t count,
                                const vane_step_record *record, cudaStream_t stream);
-/* Activations [count] to plain float, and back (rounded to nearest, ties to even). */
+/* Activations [count] to plain float, and back (rounded to nearest, ties to even). The plain side
+ * is aligned as floats. */
 cudaError_t vane_launch_to_float(float *to, const void *from, vane_number number, int64_t count,
                                  cudaStream_t stream);
 cudaError_t vane_launch_from_float(void *to, const float *from, vane_number number, int64_t count,
@@ -89,7 +90,8 @@ cudaError_t vane_launch_pool(void *y, int32_t *index, const void *x, vane_number
 cudaError_t vane_launch_pool_backward(void *dx, const void *dz, const int32_t *index,
                                       vane_number number, const vane_pool_plan *plan,
                                       cudaStream_t stream);
-/* features [n, c] = mean of x [n, positions, c] over the positions, and back. */
+/* features [n, c], aligned as floats, = mean of x [n, positions, c] over the positions, and back.
+ */
 cudaError_t vane_launch_pool_global(float *features, const void *x, vane_number number, int64_t n,
                                     int64_t positions, int64_t c, cudaStream_t stream);
 cudaError_t vane_launch_pool_global_backward(void *dx, const float *dfeatures, vane_number number,
@@ -107,7 +109,7 @@ cudaError_t vane_launch_norm_statistics(float *saved, const void *x, vane_number
 cudaError_t vane_launch_norm_apply(void *y, const void *x, vane_number number, const float *gamma,
                                    const float *beta, const void *residual, const float *statistics,
                                    bool relu, int64_t n_rows, int64_t c, cudaStream_t stream);
-/* (N5): the same, `running` [2, c] are mean and variance. */
+/* (N5): the same, `running` [2, c] are mean and variance, aligned as floats. */
 cudaError_t vane_launch_norm_infer(void *y, const void *x, vane_number number, const float *gamma,
                                    const float *beta, const void *residual, const float *running,
                                    double epsilon, bool relu, int64_t n_rows, int64_t c,
@@ -122,7 +124,7 @@ cudaError_t vane_launch_norm_backward(void *dx, const void *x, const void *dz, v
                                       const float *dbeta, int64_t n_rows, int64_t c,
                                       cudaStream_t stream);
 /* (N7). pending [2, c] = keep pending + share (mean, unbiased variance) from `saved` of n_rows
- * values; keep 0 ignores what pending held. */
+ * values; keep 0 ignores what pending, aligned as floats, held. */
 cudaError_t vane_launch_norm_track(float *pending, const float *saved, double keep, double share,
                                    double epsilon, int64_t n_rows, int64_t c, cudaStream_t stream);
 

@@ -90,6 +90,13 @@ static inline column_grid apply_grid(int64_t n_rows, int64_t c, int v) {
   return column_grid_of(n_rows, c, v, APPLY_WIDTH, APPLY_HEIGHT, APPLY_BLOCKS, n_rows);
 }
 
+// Running statistics of all layers are packed: only a float's alignment is sure.
+template <int V> static inline __device__ void load_apart(float (&to)[V], const float *from) {
+#pragma unroll
+  for (int v = 0; v < V; ++v)
+    to[v] = from[v];
+}
+
 // `epsilon` < 0: statistics are mean and 1/std, else mean and variance.
 template <typename Element, int V>
 static __global__ void k_norm_apply(Element *y, const Element *x, const float *gamma,
@@ -100,8 +107,8 @@ static __global__ void k_norm_apply(Element *y, const Element *x, const float *g
   if (at.idle)
     return;
   float mean[V], scale[V], shift[V];
-  load(mean, statistics + at.column);
-  load(scale, statistics + grid.c + at.column);
+  load_apart(mean, statistics + at.column);
+  load_apart(scale, statistics + grid.c + at.column);
   load(shift, gamma + at.column);
 #pragma unroll
   for (int v = 0; v < V; ++v)

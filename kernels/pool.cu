@@ -308,8 +308,9 @@ template <typename Element>
 static cudaError_t launch_global_backward(void *dx, const float *dfeatures, int64_t n,
                                           int64_t positions, int64_t c, cudaStream_t stream) {
   constexpr int V = vector_of<Element>;
-  return c % V == 0 ? global_backward_wide<Element, V>(dx, dfeatures, n, positions, c, stream)
-                    : global_backward_wide<Element, 1>(dx, dfeatures, n, positions, c, stream);
+  bool wide = c % V == 0 && (uintptr_t)dfeatures % 16 == 0; // a micro-batch's begin anywhere
+  return wide ? global_backward_wide<Element, V>(dx, dfeatures, n, positions, c, stream)
+              : global_backward_wide<Element, 1>(dx, dfeatures, n, positions, c, stream);
 }
 
 cudaError_t vane_launch_pool_global_backward(void *dx, const float *dfeatures, vane_number number,

@@ -5,13 +5,16 @@ import pathlib
 import re
 import subprocess
 
+OBJECTS = "src/device/cuda"  # under a build folder
+
 
 def sources(folder):
-    return sorted(pathlib.Path(folder).glob("*.cu")) + sorted(pathlib.Path(folder).glob("*.cuh"))
+    """All but launch.cuh, which defines what the others call."""
+    return [p for p in sorted(pathlib.Path(folder).glob("*.cu*")) if p.name != "launch.cuh"]
 
 
 def without_comments(text):
-    return re.sub(r"//[^\n]*", "", re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S)
 
 
 def declared(folder):
@@ -24,10 +27,13 @@ def declared(folder):
 
 
 def constants(folder):
-    """The numbers that enums name."""
+    """The numbers that enums and constants of type int name."""
     known = {}
     for path in sources(folder):
-        for body in re.findall(r"\benum\s*\w*\s*{([^}]*)}", without_comments(path.read_text())):
+        text = without_comments(path.read_text())
+        for name, value in re.findall(r"\bconstexpr int (\w+)\s*=\s*([^;,]+);", text):
+            known[name] = value.strip()
+        for body in re.findall(r"\benum\s*\w*\s*{([^}]*)}", text):
             for name, value in re.findall(r"(\w+)\s*=\s*([^,]+)", body):
                 known[name] = value.strip()
     return known
@@ -63,6 +69,8 @@ def block_sizes(folder):
     most that kernels of vane use, BLOCK."""
     known = constants(folder)
     block = number_of("BLOCK", known)
+    if not block:
+        raise ValueError("kernels/ has no constant BLOCK")
     sizes = {}
     for path in sources(folder):
         text = without_comments(path.read_text())

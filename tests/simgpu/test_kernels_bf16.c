@@ -196,11 +196,12 @@ static void check_rounding(void **state) {
   finish(&a);
 }
 
-static void check_values(vane_number number, int64_t n) {
+/* `shift`: where in its memory the side of plain float begins, as a micro-batch's features do. */
+static void check_values(vane_number number, int64_t n, int shift) {
   arrays a = begin(number);
   double *x = draw(&a, n), *y = draw(&a, n), *want = on_host(&a, n), *merged = on_host(&a, n);
   void *on_x = put(&a, x, n), *on_y = put(&a, y, n), *out = on_device(&a, bytes_of(&a, n));
-  float *plain = on_device(&a, (size_t)n * sizeof *plain);
+  float *plain = (float *)on_device(&a, (size_t)(n + shift) * sizeof *plain) + shift;
   CUDA(vane_launch_to_float(plain, on_x, number, n, NULL));
   check_same("to float", get_floats(&a, plain, n), x, n);
   CUDA(vane_launch_from_float(out, plain, number, n, NULL));
@@ -221,7 +222,7 @@ static void check_input(vane_number number, int64_t n_pixels, int64_t c) {
   int64_t n = n_pixels * c;
   double *mean = draw(&a, c), *inv_std = draw(&a, c), *want = on_host(&a, n);
   float *on_mean = put_floats(&a, mean, c), *on_inv_std = put_floats(&a, inv_std, c);
-  uint8_t *bytes = malloc((size_t)n + 1), *on_bytes = on_device(&a, (size_t)n);
+  uint8_t *bytes = malloc((size_t)n + 1), *on_bytes = (uint8_t *)on_device(&a, (size_t)n + 1) + 1;
   void *x = on_device(&a, bytes_of(&a, n));
   assert_non_null(bytes);
   for (int64_t i = 0; i < n; ++i) {
@@ -239,7 +240,8 @@ static void check_elementwise(void **state) {
   (void)state;
   for (int k = 0; k < 2; ++k)
     for (int i = 0; i < COUNT(counts); ++i) {
-      check_values(numbers[k], counts[i]);
+      check_values(numbers[k], counts[i], 0);
+      check_values(numbers[k], counts[i], 3);
       check_input(numbers[k], counts[i], 1 + i % 4);
     }
 }
@@ -316,12 +318,13 @@ static void check_pool(void **state) {
       }
 }
 
-static void check_mean_case(vane_number number, int64_t n, int64_t positions, int64_t c) {
+static void check_mean_case(vane_number number, int64_t n, int64_t positions, int64_t c,
+                            int shift) {
   arrays a = begin(number);
   int64_t n_x = n * positions * c;
   double *x = draw(&a, n_x), *want = on_host(&a, n * c), *want_dx = on_host(&a, n_x);
   void *on_x = put(&a, x, n_x), *dx = on_device(&a, bytes_of(&a, n_x));
-  float *features = on_device(&a, (size_t)(n * c) * sizeof *features);
+  float *features = (float *)on_device(&a, (size_t)(n * c + shift) * sizeof *features) + shift;
   CUDA(vane_launch_pool_global(features, on_x, number, n, positions, c, NULL));
   for (int64_t i = 0; i < n_x; ++i)
     want[i / (positions * c) * c + i % c] += x[i] / (double)positions;
@@ -337,10 +340,11 @@ static void check_mean_case(vane_number number, int64_t n, int64_t positions, in
 static void check_mean(void **state) {
   (void)state;
   for (int k = 0; k < 2; ++k) {
-    check_mean_case(numbers[k], 3, 49, 17);
-    check_mean_case(numbers[k], 2, 64, 264);
-    check_mean_case(numbers[k], 1, 400, 5);
-    check_mean_case(numbers[k], 0, 4, 4);
+    check_mean_case(numbers[k], 3, 49, 17, 0);
+    check_mean_case(numbers[k], 2, 64, 264, 0);
+    check_mean_case(numbers[k], 2, 9, 16, 1);
+    check_mean_case(numbers[k], 1, 400, 5, 0);
+    check_mean_case(numbers[k], 0, 4, 4, 0);
   }
 }
 
@@ -397,13 +401,15 @@ static void check_norm_case(vane_number number, int64_t n_rows, int64_t c) {
   arrays a = begin(number);
   int64_t n = n_rows * c;
   double *x = draw_x(&a, n_rows, c), *dz = draw(&a, n), *residual = draw(&a, n);
-  double *gamma = draw(&a, c), *beta = draw(&a, c), *running = draw(&a, 2 * c);
+  double *gamma = draw(&a, c), *beta = draw(&a, c), *packed = draw(&a, 2 * c + 1);
+  double *running = packed + 1; /* behind an odd number of other layers' */
   for (int64_t i = c; i < 2 * c; ++i)
     running[i] = fabs(running[i]) + 0.5;
   void *on_x = put(&a, x, n), *on_dz = put(&a, dz, n), *on_residual = put(&a, residual, n);
   void *y = on_device(&a, bytes_of(&a, n));
   float *on_gamma = put_floats(&a, gamma, c), *on_beta = put_floats(&a, beta, c);
-  float *on_running = put_floats(&a, running, 2 * c), *saved = on_device(&a, (size_t)(8 * c));
+  float *on_running = put_floats(&a, packed, 2 * c + 1) + 1,
+        *saved = on_device(&a, (size_t)(8 * c));
   float *dgamma = on_device(&a, (size_t)(4 * c)), *dbeta = on_device(&a, (size_t)(4 * c));
   double of_dx = 0.0; /* dx is a difference that a few rows leave little of */
   normed want = norm_plainly(&a, x, dz, residual, gamma, beta, running, epsilon, n_rows, c);

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Adam's machine code, for every architecture: the loop over the parameters moves 128 bits at a time,
+exactly what Adam has to move, and computes nothing in double; what is narrower is the tail. No
+local memory anywhere.
+
+  check_adam.py BUILD
+
+BUILD is a build folder, build/release. It takes cuobjdump and nvdisasm, of the toolkit or from
+.venv/cuda, where scripts/setup --tests puts them; without them it skips, with status 77.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import kernels
+
+# Arrays that a variant reads and writes, one 128-bit access each per turn of the loop (parameters,
+# gradients and both moments; with AMSGrad the largest second moment too), and the bytes per
+# parameter that follow.
+MOVES = {"k_adam<false>": (4, 3, 28), "k_adam<true>": (5, 4, 36)}
+ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
+WIDE = 16
+
+INSTRUCTION = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")
+
+
+def path_to_tools():
+    """A PATH with cuobjdump and nvdisasm, or None."""
+    venv = pathlib.Path(__file__).resolve().parents[2] / ".venv/cuda"
+    folders = [os.environ["PATH"], "/usr/local/cuda/bin", *map(str, venv.glob("lib/python3*/site-packages/nvidia/*/bin"))]
+    path = ":".join(folders)
+    return path if all(shutil.which(tool, path=path) for tool in ("cuobjdump", "nvdisasm")) else None
+
+
+def disassemble(path, object_file):
+    """{(mangled name, architecture): [(address, opcode, operands)]}"""
+    said = subprocess.run([shutil.which("cuobjdump", path=path), "-sass", object_file], capture_output=True, text=True,
+                          check=True, env={**os.environ, "PATH": path}).stdout
+    code, architecture, here = {}, None, None
+    for line in said.splitlines():
+        if arch := re.match(r"\s*arch = sm_(\d+)", line):
+            architecture = int(arch[1])
+        elif function := re.match(r"\s*Function : (\w+)", line):
+            here = code.setdefault((function[1], architecture), [])
+        elif instruction := INSTRUCTION.search(line):
+            here.append((int(instruction[1], 16), instruction[2], instruction[3]))
+    return code
+
+
+def target(operands):
+    """Where a branch or a call goes to."""
+    found = re.findall(r"\b0x([0-9a-f]+)", operands)
+    return int(found[-1], 16) if found else None
+
+
+def loops(code):
+    """[first, last] address of each, innermost ones: a branch back closes it."""
+    spans = [(target(operands), address) for address, opcode, operands in code
+             if opcode.split(".")[0] == "BRA" and target(operands) is not None and target(operands) < address]
+    return [a for a in spans if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in spans)]
+
+
+def called(code, inside):
+    """The instructions that a loop calls: from each target on to the return."""
+    found = []
+    for _, opcode, operands in inside:
+        if opcode.startswith("CALL"):
+            for instruction in code:
+                if instruction[0] >= (target(operands) or 0):
+                    found.append(instruction)
+                    if instruction[1].startswith(("RET", "EXIT")):
+                        break
+    return found
+
+
+def is_double(opcode):
+    return bool(re.match(r"D(ADD|MUL|FMA|SETP|MNMX|MMA)\b", opcode)) or "64H" in opcode or ".F64" in opcode
+
+
+def width(opcode):
+    """Bytes of a global or local access."""
+    bits = re.search(r"\.(?:[SU]?)(8|16|64|128)\b", opcode)
+    return int(bits[1]) // 8 if bits else 4
+
+
+def accesses(code, kind):
+    return [width(opcode) for _, opcode, _ in code if opcode.split(".")[0] == kind]
+
+
+def check(name, code):
+    """What is wrong, and what the loop does."""
+    if name not in MOVES:
+        return ["a variant of which nobody said what it moves"], ""
+    n_loads, n_stores, bytes_each = MOVES[name]
+    wrong = []
+    if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
+        wrong.append(f"local memory: {', '.join(local)}")
+
+    spans = [span for span in loops(code)
+             if WIDE in accesses([i for i in code if span[0] <= i[0] <= span[1]], "LDG")]
+    if len(spans) != 1:
+        return wrong + [f"{len(spans)} loops load 128 bits at a time, not one"], ""
+    first, last = spans[0]
+    inside = [i for i in code if first <= i[0] <= last]
+    outside = [i for i in code if not first <= i[0] <= last]
+    loads, stores = accesses(inside, "LDG"), accesses(inside, "STG")
+    n_turns = len(loads) // n_loads or 1  # the compiler may take several at once
+    for kind, widths, n in (("loads", loads, n_loads), ("stores", stores, n_stores)):
+        if set(widths) != {WIDE}:
+            wrong.append(f"{kind} of {sorted(widths)} bytes in the loop")
+        if len(widths) != n * n_turns:
+            wrong.append(f"{len(widths)} {kind} in the loop, not {n * n_turns}")
+    moved = (sum(loads) + sum(stores)) / (n_turns * WIDE // 4)
+    if moved != bytes_each:
+        wrong.append(f"{moved} bytes per parameter, not {bytes_each}")
+    if generic := sorted({opcode for _, opcode, _ in inside if opcode.split(".")[0] in ("LD", "ST", "ATOM", "RED")}):
+        wrong.append(f"in the loop: {', '.join(generic)}")
+    if doubles := sorted({opcode for _, opcode, _ in inside + called(code, inside) if is_double(opcode)}):
+        wrong.append(f"double precision in the loop: {', '.join(doubles)}")
+    if WIDE in accesses(outside, "STG"):
+        wrong.append("128-bit stores outside the loop")
+    early = [i for i in code if i[0] < first]
+    if accesses(early, "STG"):
+        wrong.append("stores before the loop")
+    return wrong, (f"{len(loads)} loads and {len(stores)} stores of 128 bits, {moved:.0f} bytes per parameter, "
+                   f"{len(inside)} instructions in the loop")
+
+
+def main():
+    path = path_to_tools()
+    if not path:
+        print("SKIPPED: neither the toolkit nor .venv/cuda has cuobjdump and nvdisasm")
+        return 77
+    code = disassemble(path, str(pathlib.Path(sys.argv[1], kernels.OBJECTS, "adam.o")))
+    names = kernels.readable(mangled for mangled, _ in code)
+    n_wrong = 0
+    for (mangled, architecture), instructions in sorted(code.items(), key=lambda item: (item[0][0], item[0][1])):
+        wrong, does = check(names[mangled], instructions)
+        n_wrong += len(wrong)
+        for line in wrong or [does]:
+            print(f"{names[mangled]} on sm_{architecture}: {line}")
+    there = {(names[mangled], architecture) for mangled, architecture in code}
+    for name in MOVES:
+        for architecture in ARCHITECTURES:
+            if (name, architecture) not in there:
+                print(f"{name} on sm_{architecture}: not there")
+                n_wrong += 1
+    return 1 if n_wrong else 0
+
+
+sys.exit(main())
