@@ -43,21 +43,27 @@ REGISTERS, REGISTER_UNIT, PARTITIONS, WARP = 65536, 256, 4, 32
 # Kernels that memory limits, and the least share of a multiprocessor's threads that hides its
 # latency. Memory is kept busy by bytes under way: bandwidth times latency, on a B200 8 TB/s times
 # about 0.8 us over 148 multiprocessors, 43 KiB each, on the others at most 20. Half of 64 warps
-# reach that with 43 bytes a thread: three loads of 128 bits; three eighths with four, which the
-# sums over columns keep in flight.
+# reach that with 43 bytes a thread, three loads of 128 bits; three eighths with the four that the
+# sums over columns keep in flight, a third with the Gram matrix's five.
 FLOORS = {
-    "k_adam": 0.5,
-    "k_merge": 0.5,
-    "k_norm_statistics": 0.375,
-    "k_norm_sums": 0.375,
-    "k_norm_apply": 0.375,
-    "k_norm_backward": 0.375,
+    "k_adam": 1 / 2,
+    "k_bias_gradient": 3 / 8,
+    "k_combine": 1 / 2,
+    "k_gram": 1 / 3,
+    "k_input": 1 / 2,
+    "k_merge": 1 / 2,
+    "k_norm_apply": 1 / 2,
+    "k_norm_backward": 1 / 2,
+    "k_norm_statistics": 3 / 8,
+    "k_norm_sums": 3 / 8,
+    "k_relu": 1 / 2,
 }
 
 # Kernels that may use local memory, and why.
 STACK = {
     "k_angle_pair": "sin and cos of large arguments: CUDA's reduction by 2/pi needs an array",
     "k_angle_bins": "sin and cos of large arguments: CUDA's reduction by 2/pi needs an array",
+    "k_coefficients": "each thread takes its loss's weight from the descriptor: one warp, once a step",
 }
 
 Use = collections.namedtuple("Use", "registers shared stack spilled")
