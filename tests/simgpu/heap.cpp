@@ -81,7 +81,7 @@ void heap_open() {
 static uintptr_t high_water;
 
 static void protect(int protection) {
-  if (simgpu_setup()->guard && high_water > heap_begin)
+  if (high_water > heap_begin)
     mprotect(reinterpret_cast<void *>(heap_begin), high_water - heap_begin, protection);
 }
 
@@ -93,10 +93,10 @@ heap_access::heap_access() {
 }
 
 // To take the access away again costs time for each page, so with much memory it happens now and
-// then; a host that touches device memory does so again and again.
+// then, unless the settings ask for always.
 heap_access::~heap_access() {
   static unsigned n;
-  if (--accesses || (live_bytes > (1 << 19) && ++n % 64))
+  if (--accesses || (!settings.guard && live_bytes > (1 << 19) && ++n % 64))
     return;
   protect(PROT_NONE);
   is_protected = true;
@@ -147,7 +147,7 @@ static cudaError_t allocate(void **memory, size_t bytes) {
   ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   memset(p, 0xff, bytes);
   memset(state_of(p), LIVE, bytes);
-  if (simgpu_setup()->guard && !accesses)
+  if (is_protected)
     mprotect(reinterpret_cast<void *>(at - ALIGN), whole, PROT_NONE);
   *memory = p;
   counters.allocations++;
