@@ -58,7 +58,7 @@ typedef struct simgpu_counters {
   uint64_t memsets, memset_bytes;
   uint64_t launches;       /* of kernels, also into a capture */
   uint64_t kernels;        /* that ran, also from graphs */
-  uint64_t works;          /* enqueued by the doubles of other libraries, also into a capture */
+  uint64_t works;          /* of the doubles of other libraries, that ran, also from graphs */
   uint64_t graph_launches; /* cudaGraphLaunch */
   uint64_t event_records, stream_waits;
   uint64_t calls; /* that can fail, simgpu_fail_call counts these */
