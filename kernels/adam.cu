@@ -98,11 +98,12 @@ static __global__ void __launch_bounds__(BLOCK)
   __shared__ vane_chunk shared_chunk;
   __shared__ adam_step shared_step;
   if (threadIdx.x == 0) { // alone, so that these bytes do not count beside the parameters'
-    vane_chunk mine = chunks[blockIdx.x];
-    shared_step = step_of(desc, mine, record);
+    vane_chunk chunk = chunks[blockIdx.x];
+    const adam_step step = step_of(desc, chunk, record);
     if (record->skip)
-      mine.count = 0;
-    shared_chunk = mine;
+      chunk.count = 0;
+    shared_chunk = chunk;
+    shared_step = step;
   }
   __syncthreads();
   const vane_chunk chunk = shared_chunk;
