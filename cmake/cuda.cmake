@@ -11,9 +11,11 @@ mark_as_advanced(VANE_NVCC)
 
 set(cuda_missing)
 if(VANE_NVCC)
-  get_filename_component(cuda_root ${VANE_NVCC} REALPATH)
-  get_filename_component(cuda_root ${cuda_root} DIRECTORY)
-  get_filename_component(cuda_root ${cuda_root} DIRECTORY)
+  # Its own word for where it lies: what the PATH has may be a script that calls it.
+  execute_process(COMMAND ${VANE_NVCC} --dryrun -c nothing.cu OUTPUT_VARIABLE cuda_root ERROR_VARIABLE cuda_root)
+  string(REGEX MATCH "_HERE_=([^\n]*)" cuda_root "${cuda_root}")
+  get_filename_component(cuda_root "${CMAKE_MATCH_1}" REALPATH)
+  get_filename_component(cuda_root "${cuda_root}" DIRECTORY)
 
   foreach(header cuda_runtime_api.h cudnn.h cublasLt.h)
     find_path(VANE_INCLUDE_OF_${header} ${header}

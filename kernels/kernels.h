@@ -199,8 +199,6 @@ cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *par
                              const float *gradients, float *m, float *v, float *v_max,
                              const vane_step_record *record, cudaStream_t stream);
 
-/* ---- dense.cu ---- */
-
 #ifdef __cplusplus
 }
 #endif

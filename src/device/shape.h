@@ -16,6 +16,7 @@ vane_status vane_pool_shape(vane_pool_plan *plan);
 
 /* Fills in the strides that are 0. VANE_ERR_ARGUMENT as above. */
 VANE_CHECKED
+VANE_MODULE_API
 vane_status vane_dense_shape(vane_dense_plan *plan);
 
 #endif

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the compiler made of each kernel, for every architecture: registers, shared memory, how many
 threads a multiprocessor holds (occupancy). Fails where registers are spilled, where a kernel needs
-local memory that nobody explained, where it was not compiled or is never launched, and where a
-kernel that memory limits keeps too few threads to hide its latency.
+local memory that nobody explained, where it was not compiled or is never launched, where a kernel
+that memory limits keeps too few threads to hide its latency, and where kernels/README.md lacks it.
 
   check_kernels.py BUILD              compare with the table in docs/gpu.md
   check_kernels.py BUILD --write      write the table
@@ -173,6 +173,22 @@ def collect(used, declared, sizes, all_of_them):
     return rows, wrong
 
 
+def not_in_readme(declared):
+    """Kernels and launchers that kernels/README.md has no row for, and rows of what is gone."""
+    folder = ROOT / "kernels"
+    rows = [line.split("|") for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `k_")]
+    launchers = set(re.findall(r"\bvane_launch_(\w+)\(", (folder / "kernels.h").read_text()))
+    described = {kernel: cells[3] for cells in rows for kernel in re.findall(r"`(k_\w+)`", cells[1])}
+    named = {launcher for cells in rows for launcher in re.findall(r"`(\w+)`", cells[2])}
+    wrong = [f"kernels/README.md: nothing of {name}" for name in sorted(set(declared) - set(described))]
+    wrong += [f"kernels/README.md: {name} is not there any more" for name in sorted(set(described) - set(declared))]
+    wrong += [f"kernels/README.md: {name} is not in {file.strip()}" for name, file in sorted(described.items())
+              if name in declared and f"{declared[name]}.cu" not in file]
+    wrong += [f"kernels/README.md: nothing of vane_launch_{name}" for name in sorted(launchers - named)]
+    wrong += [f"kernels/README.md: vane_launch_{name} is not there any more" for name in sorted(named - launchers)]
+    return wrong
+
+
 def write_or_compare(lines, toolkit, write):
     """What is wrong."""
     text = DOCS.read_text() if DOCS.exists() else ""
@@ -204,6 +220,7 @@ def main():
     toolkit = (objects / "toolkit").read_text().strip()
     used = read_resources(objects)
     rows, wrong = collect(used, kernels.declared(ROOT / "kernels"), kernels.block_sizes(ROOT / "kernels"), options.all)
+    wrong += not_in_readme(kernels.declared(ROOT / "kernels"))
     wrong += write_or_compare(table(rows, toolkit), toolkit, options.write)
     for line in wrong:
         print(line)

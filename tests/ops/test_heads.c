@@ -6,7 +6,7 @@
 #include "net/losses.h"
 #include "ops/side.h"
 
-enum { N = 6, F = 20, SEED = 3, MAX_LAYERS = VANE_HEAD_MAX_LAYERS };
+enum { N = 6, F = 80, SEED = 3, MAX_LAYERS = VANE_HEAD_MAX_LAYERS };
 
 typedef struct heads_case {
   const char *name;

@@ -28,6 +28,25 @@ static void check_create(check *c) {
   device->memory.destroy(device, NULL);
 }
 
+static void check_copy(check *c) {
+  vane_device *device = c->subject;
+  static const size_t counts[] = {0, 1, 255, 1000};
+  for (int i = 0; i < 4; ++i) {
+    unsigned char host[1000], pattern[1000];
+    side s = side_begin(device);
+    void *from = side_bytes(&s, counts[i]), *to = side_bytes(&s, counts[i]);
+    for (size_t j = 0; j < sizeof pattern; ++j)
+      pattern[j] = (unsigned char)(j * 7 + 1);
+    check_ok(device->memory.upload(device, from, pattern, counts[i]));
+    check_ok(device->memory.copy(device, to, from, counts[i]));
+    check_ok(device->memory.clear(device, from, counts[i])); /* after the copy, as called */
+    check_ok(device->memory.download(device, host, to, counts[i]));
+    check_ok(device->memory.synchronize(device));
+    assert_memory_equal(host, pattern, counts[i]);
+    side_end(&s);
+  }
+}
+
 static void check_too_much(check *c) {
   void *memory = NULL;
   assert_int_equal(c->subject->memory.create(c->subject, SIZE_MAX - 10, &memory), VANE_ERR_MEMORY);
@@ -110,7 +129,7 @@ static void check_open_cuda(check *c) {
 
 int main(void) {
   const check_entry entries[] = {
-      CHECK(check_create), CHECK(check_too_much),   CHECK(check_reals),    CHECK(check_tensors),
+      CHECK(check_create), CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),    CHECK(check_tensors),
       CHECK(check_open),   CHECK(check_precisions), CHECK(check_open_cuda)};
   return check_run("memory", entries, sizeof entries / sizeof entries[0]);
 }

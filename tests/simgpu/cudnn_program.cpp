@@ -51,13 +51,13 @@ static numbers load(const cudnn_program &p, int i) {
   return values;
 }
 
-// An engine that does not repeat its bits: from run to run, the last one falls the other way.
+// An engine that does not repeat its bits: from run to run, the last ones fall another way.
 static double restlessness(const cudnn_program &p) {
-  static bool up = false;
+  static int run = 0;
   if (!p.nondeterministic)
     return 1;
-  up = !up;
-  return up ? 1 + 0x1p-23 : 1 - 0x1p-23;
+  run = (run + 1) % 7;
+  return 1 + (run - 3) * 0x1p-22;
 }
 
 static void store(const cudnn_program &p, int i, const numbers &values) {

@@ -30,7 +30,8 @@ static constexpr size_t PAGE = 4096, ALIGN = 256, GAP = 64 << 10;
 static std::map<uintptr_t, size_t> live, freed, pinned;
 static size_t live_bytes; // as CUDA would count them: in steps of 512
 static uintptr_t next;    // where to look for room
-static int accesses;
+static int accesses;      // device works that run
+static bool is_protected = true;
 
 static void *reserve(size_t bytes, int protection) {
   void *p = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -80,18 +81,25 @@ void heap_open() {
 static uintptr_t high_water;
 
 static void protect(int protection) {
-  if (simgpu_setup()->guard && high_water > heap_begin)
+  if (high_water > heap_begin)
     mprotect(reinterpret_cast<void *>(heap_begin), high_water - heap_begin, protection);
 }
 
 heap_access::heap_access() {
-  if (!accesses++)
+  accesses++;
+  if (is_protected)
     protect(PROT_READ | PROT_WRITE);
+  is_protected = false;
 }
 
+// To take the access away again costs time for each page, so with much memory it happens now and
+// then, unless the settings ask for always.
 heap_access::~heap_access() {
-  if (!--accesses)
-    protect(PROT_NONE);
+  static unsigned n;
+  if (--accesses || (!settings.guard && live_bytes > (1 << 19) && ++n % 64))
+    return;
+  protect(PROT_NONE);
+  is_protected = true;
 }
 
 static size_t rounded(size_t bytes, size_t step) {
@@ -139,7 +147,7 @@ static cudaError_t allocate(void **memory, size_t bytes) {
   ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   memset(p, 0xff, bytes);
   memset(state_of(p), LIVE, bytes);
-  if (simgpu_setup()->guard && !accesses)
+  if (is_protected)
     mprotect(reinterpret_cast<void *>(at - ALIGN), whole, PROT_NONE);
   *memory = p;
   counters.allocations++;

@@ -246,9 +246,10 @@ static inline void touch(cell &c, const void *at, const void *pc) {
     store_cell<shared>(c, at, pc, what == UPDATE ? access{ATOMIC} : access{0});
 }
 
-static inline void shared_is_written(const cell &c, const void *at, const void *pc) {
-  if (c.write < block_begin)
-    fault(pc, "reads uninitialised shared memory at %p", at);
+// Some thread of this block wrote the byte of shared memory.
+static inline bool shared_is_written(uintptr_t at) {
+  const cell &word = statics.words[(at - statics.begin) / 4];
+  return (word.write == SPLIT ? statics.bytes[at - statics.begin] : word).write >= block_begin;
 }
 
 // `bytes` within one word.
@@ -262,8 +263,6 @@ static void touch_bytes(space &s, uintptr_t at, size_t bytes, const void *pc) {
   }
   for (size_t i = 0; i < bytes; i++) {
     cell &c = each[(at & 3) + i];
-    if (shared && what != STORE)
-      shared_is_written(c, reinterpret_cast<void *>(at + i), pc);
     touch<what, shared>(c, reinterpret_cast<void *>(at + i), pc);
   }
   if (what != LOAD && bytes == 4)
@@ -277,8 +276,6 @@ static inline void touch_word(space &s, uintptr_t at, const void *pc) {
     touch_bytes<what, shared>(s, at, 4, pc);
     return;
   }
-  if (shared && what != STORE)
-    shared_is_written(c, reinterpret_cast<void *>(at), pc);
   touch<what, shared>(c, reinterpret_cast<void *>(at), pc);
 }
 
@@ -328,13 +325,29 @@ static void count(bool load, size_t bytes) {
   }
 }
 
+// A range is a struct that is copied whole. What nobody wrote of it may be padding, so long as
+// something is written in the same eight bytes.
+template <typename written> static bool has_gap(uintptr_t at, size_t bytes, written is_written) {
+  for (uintptr_t unit = at & ~uintptr_t{7}; unit < at + bytes; unit += 8) {
+    bool any = false;
+    for (uintptr_t p = std::max(unit, at); p < std::min(unit + 8, at + bytes); p++)
+      any = any || is_written(p);
+    if (!any)
+      return true;
+  }
+  return false;
+}
+
 template <kind what> static void device_range(uintptr_t at, size_t bytes, const void *pc) {
   uint8_t *state = states + (at - heap_begin);
-  for (size_t i = 0; i < bytes; i++) {
-    if (what != STORE ? state[i] != (LIVE | WRITTEN) : !(state[i] & LIVE))
+  for (size_t i = 0; i < bytes; i++)
+    if (!(state[i] & LIVE))
       bad_state(at, bytes, what != STORE, pc);
-    state[i] = LIVE | WRITTEN;
-  }
+  if (what != STORE &&
+      has_gap(at, bytes, [](uintptr_t p) { return (states[p - heap_begin] & WRITTEN) != 0; }))
+    bad_state(at, bytes, true, pc);
+  if (what != LOAD)
+    memset(state, LIVE | WRITTEN, bytes);
   touch_range<what, false>(device, at, bytes, pc);
   if (what != STORE)
     count(true, bytes);
@@ -342,17 +355,28 @@ template <kind what> static void device_range(uintptr_t at, size_t bytes, const 
     count(false, bytes);
 }
 
+static bool shared_all_written(uintptr_t at, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++)
+    if (!shared_is_written(at + i))
+      return false;
+  return true;
+}
+
 // Not device memory: the thread's own stack, shared memory, the kernel's parameters, constants.
-static void elsewhere(uintptr_t at, size_t bytes, bool load, const void *pc) {
+static void elsewhere(uintptr_t at, size_t bytes, bool load, bool is_range, const void *pc) {
   if (at - stack_begin < stack_bytes)
     return;
   if (at - statics.begin < statics_end - statics.begin) {
     if (!kernel_meets)
       fault(pc, "uses shared memory (or a static) at 0x%zx, though launched with VANE_LAUNCH",
             static_cast<size_t>(at));
-    if (load)
+    if (load) {
+      const bool bad =
+          is_range ? has_gap(at, bytes, shared_is_written) : !shared_all_written(at, bytes);
+      if (bad)
+        fault(pc, "reads uninitialised shared memory at 0x%zx", static_cast<size_t>(at));
       touch_range<LOAD, true>(statics, at, bytes, pc);
-    else
+    } else
       touch_range<STORE, true>(statics, at, bytes, pc);
     return;
   }
@@ -405,7 +429,7 @@ __attribute__((always_inline)) static inline void see(void *p, const void *pc) {
   if (offset >= HEAP_BYTES) {
     if (at % bytes && at - stack_begin >= stack_bytes)
       misaligned(at, bytes, pc);
-    elsewhere(at, bytes, load, pc);
+    elsewhere(at, bytes, load, false, pc);
     return;
   }
   if (at % bytes)
@@ -442,7 +466,7 @@ template <bool load> static void see_range(void *p, size_t bytes, const void *pc
   else if (at - heap_begin < HEAP_BYTES)
     device_range<load ? LOAD : STORE>(at, bytes, pc);
   else
-    elsewhere(at, bytes, load, pc);
+    elsewhere(at, bytes, load, true, pc);
 }
 
 // ---- what runs ----
@@ -568,10 +592,12 @@ uint64_t atomic_update(atomic kind, void *address, int bytes, bool is_signed, ui
     const unsigned thread = thread_of(me);
     blocks.back().releases.push_back({address, thread, fences[thread], phase, fences});
     acquires.push_back({address, thread, phase});
-  } else if (at - statics.begin < statics_end - statics.begin && kernel_meets)
+  } else if (at - statics.begin < statics_end - statics.begin && kernel_meets) {
+    if (!shared_all_written(at, static_cast<size_t>(bytes)))
+      fault(pc, "updates uninitialised shared memory at %p", address);
     touch_range<UPDATE, true>(statics, at, static_cast<size_t>(bytes), pc);
-  else
-    elsewhere(at, static_cast<size_t>(bytes), false, pc);
+  } else
+    elsewhere(at, static_cast<size_t>(bytes), false, false, pc);
   if (bytes == 4)
     return is_signed ? update<int32_t>(kind, address, value, compare)
                      : update<uint32_t>(kind, address, value, compare);

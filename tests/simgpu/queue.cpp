@@ -439,10 +439,10 @@ cudaError_t simgpu_enqueue(cudaStream_t stream, const char *name, void (*work)(v
       (bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t) + 1);
   if (bytes)
     __builtin_memcpy(copy->data(), user, bytes);
-  const cudaError_t code = enqueue(stream, name, [copy, work] { work(copy->data()); });
-  if (code == cudaSuccess)
+  return enqueue(stream, name, [copy, work] {
     counters.works++;
-  return code;
+    work(copy->data());
+  });
 }
 
 void simgpu_take_ms(double ms) {

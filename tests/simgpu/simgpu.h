@@ -33,7 +33,8 @@ typedef struct simgpu_settings {
   int multiprocessors; /* 4 */
   int major, minor;    /* compute capability; 9.0 */
   bool record_errors;  /* keep the judge's error for simgpu_error, do not abort */
-  bool guard; /* device memory crashes the host that touches it; slow. Environment SIMGPU_GUARD=1 */
+  bool guard; /* a host that touches device memory crashes, always; else mostly. It costs time.
+                 Environment SIMGPU_GUARD=1 */
 } simgpu_settings;
 
 /* May be changed at any time between calls; a change of device_bytes concerns later allocations. */
@@ -58,7 +59,7 @@ typedef struct simgpu_counters {
   uint64_t memsets, memset_bytes;
   uint64_t launches;       /* of kernels, also into a capture */
   uint64_t kernels;        /* that ran, also from graphs */
-  uint64_t works;          /* enqueued by the doubles of other libraries, also into a capture */
+  uint64_t works;          /* of the doubles of other libraries, that ran, also from graphs */
   uint64_t graph_launches; /* cudaGraphLaunch */
   uint64_t event_records, stream_waits;
   uint64_t calls; /* that can fail, simgpu_fail_call counts these */

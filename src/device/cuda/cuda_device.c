@@ -97,6 +97,7 @@ static vane_status open_gpu(cuda_device *device) {
 static void fill_table(vane_device *base) {
   base->name = "cuda";
   base->real_bytes = sizeof(float);
+  base->asynchronous = true;
   base->close = cuda_close;
   vane_cuda_fill_memory(&base->memory);
   vane_cuda_fill_block(&base->block);

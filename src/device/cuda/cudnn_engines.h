@@ -7,7 +7,7 @@
 
 #include "device/cuda/cudnn_graph.h"
 
-enum { CUDNN_MOST_KNOBS = 16, CUDNN_ENGINE_TEXT = 96 };
+enum { CUDNN_MOST_KNOBS = 16, CUDNN_ENGINE_TEXT = 192 };
 
 typedef struct cudnn_knob {
   int32_t type; /* cudnnBackendKnobType_t */
