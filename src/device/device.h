@@ -424,7 +424,8 @@ struct vane_device {
   const char *name;      /* "ref", "cpu", "cuda" */
   char description[256]; /* library, version, instruction set, threads */
   size_t real_bytes;
-  bool asynchronous; /* operations return before their work is done, so their calls cannot be timed */
+  bool asynchronous; /* operations return before their work is done, so their calls cannot be timed
+                      */
   vane_memory_ops memory;
   vane_block_ops block;
   vane_graph_ops graph;

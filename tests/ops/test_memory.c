@@ -129,7 +129,7 @@ static void check_open_cuda(check *c) {
 
 int main(void) {
   const check_entry entries[] = {
-      CHECK(check_create), CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),    CHECK(check_tensors),
-      CHECK(check_open),   CHECK(check_precisions), CHECK(check_open_cuda)};
+      CHECK(check_create),  CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),
+      CHECK(check_tensors), CHECK(check_open), CHECK(check_precisions), CHECK(check_open_cuda)};
   return check_run("memory", entries, sizeof entries / sizeof entries[0]);
 }

@@ -50,8 +50,8 @@ static vane_status cuda_clear(vane_device *base, void *memory, size_t bytes) {
 
 static vane_status cuda_copy(vane_device *base, void *to, const void *from, size_t bytes) {
   if (bytes > 0)
-    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
-                             vane_cuda_of(base)->compute));
+    CUDA_TRY(
+        cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, vane_cuda_of(base)->compute));
   return VANE_OK;
 }
 
