@@ -49,6 +49,13 @@ static vane_status cuda_clear(vane_device *base, void *memory, size_t bytes) {
   return VANE_OK;
 }
 
+static vane_status cuda_copy(vane_device *base, void *to, const void *from, size_t bytes) {
+  if (bytes > 0)
+    CUDA_TRY(
+        cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, vane_cuda_of(base)->compute));
+  return VANE_OK;
+}
+
 /* To or from pageable memory, and wait. */
 static vane_status copy_blocking(vane_device *base, void *to, const void *from, size_t bytes,
                                  enum cudaMemcpyKind kind) {
@@ -150,6 +157,7 @@ void vane_cuda_fill_memory(vane_memory_ops *ops) {
       .upload = vane_cuda_upload,
       .download = vane_cuda_download,
       .clear = cuda_clear,
+      .copy = cuda_copy,
       .synchronize = vane_cuda_synchronize,
       .put = cuda_put,
       .get = cuda_get,
