@@ -14,13 +14,15 @@
 
 static const char help[] =
     "usage: vane bench step CONFIG [--steps N]\n"
-    "       vane bench adam [--parameters N [--tensors M]]\n"
+    "       vane bench adam [--parameters N [--tensors M]] [--largest N]\n"
     "       vane bench data CONFIG [--batches N]\n"
     "       each with [--set KEY=VALUE]... [--device KIND] [--json]\n\n"
     "step  the median time of N training steps (default 20) on batches read beforehand, and how\n"
-    "      often memory was allocated in them\n"
+    "      often memory was allocated in them; on a GPU also that of a step among steps which\n"
+    "      nobody waits for, and the host's part in it\n"
     "adam  the median time of one fused Adam step over N parameters in M tensors of equal size,\n"
-    "      beside the speed of memory (STREAM's triad); without N a table of sizes\n"
+    "      beside the speed of memory (STREAM's triad; on a GPU a copy of as many bytes); without\n"
+    "      --parameters a table of sizes, on a GPU up to what its memory holds, or --largest\n"
     "data  images per second from the configuration's training source to N batches (default "
     "100)\n\n"
     "  --set KEY=VALUE  change one setting, such as train.batch=64 or device.threads=1\n"
@@ -36,7 +38,7 @@ typedef struct bench_call {
   const char *config_path;
   vane_settings settings;
   bool json;
-  int64_t steps, batches, parameters, tensors; /* 0: not given */
+  int64_t steps, batches, parameters, tensors, largest; /* 0: not given */
 } bench_call;
 
 /* --- step --- */
@@ -56,22 +58,35 @@ static void end_counting(void *user) {
   result->known = allocations_end(&result->allocations);
 }
 
+/* A time that some devices do not have. */
+static json_t *json_of_time(double ms) {
+  return ms > 0 ? json_of_number(ms) : json_null();
+}
+
 static void print_step_json(const vane_config *config, const vane_bench_step_result *result,
                             const counted *counts) {
   const vane_allocations *allocations = &counts->allocations;
   json_print(json_pack(
-      "{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "step_ms", json_of_number(result->ms),
-      "images_per_s", json_of_number(result->images_per_s), "fastest_ms",
-      json_of_number(result->fastest_ms), "parameters", (json_int_t)result->n_parameters, "batch",
-      (json_int_t)config->train_batch, "steps", (json_int_t)result->steps, "allocations",
+      "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "step_ms",
+      json_of_number(result->ms), "images_per_s", json_of_number(result->images_per_s),
+      "fastest_ms", json_of_number(result->fastest_ms), "enqueue_ms",
+      json_of_time(result->enqueue_ms), "pipelined_ms", json_of_time(result->pipelined_ms),
+      "parameters", (json_int_t)result->n_parameters, "batch", (json_int_t)config->train_batch,
+      "steps", (json_int_t)result->steps, "allocations",
       counts->known ? json_integer(allocations->own) : json_null(), "allocations_onednn",
-      counts->known ? json_integer(allocations->onednn) : json_null()));
+      counts->known ? json_integer(allocations->onednn) : json_null(), "device",
+      json_of_text(result->device)));
 }
 
 static void print_step(const vane_config *config, const vane_bench_step_result *result,
                        const counted *counts) {
+  printf("device       %s\n", result->device);
   printf("step         %12.3f ms, median of %" PRId64 "\n", result->ms, result->steps);
   printf("fastest      %12.3f ms\n", result->fastest_ms);
+  if (result->pipelined_ms > 0) {
+    printf("pipelined    %12.3f ms, one after the other without a wait\n", result->pipelined_ms);
+    printf("enqueued in  %12.3f ms, the host's part\n", result->enqueue_ms);
+  }
   printf("images/s     %12.1f in batches of %" PRId64 "\n", result->images_per_s,
          config->train_batch);
   printf("parameters   %12" PRId64 "\n", result->n_parameters);
@@ -102,74 +117,142 @@ static vane_status run_step(const bench_call *call) {
 
 /* The two that the claims of bench/report.py are about come first: 32 Mi parameters, far more than
  * caches hold, and those of presets/r64.yaml. */
-static const struct {
+typedef struct adam_size {
   const char *key; /* in the JSON object */
   vane_bench_adam_size size;
-} adam_sizes[] = {
+} adam_size;
+static const adam_size adam_sizes[] = {
     {"large_ms", {32 << 20, 1}}, {"r64_ms", {729158, 62}}, {NULL, {10000, 1}},
     {NULL, {100000, 1}},         {NULL, {1000000, 1}},     {NULL, {10000000, 1}},
 };
+static const adam_size adam_sizes_gpu[] = {
+    {"large_ms", {32 << 20, 1}}, {"r64_ms", {729158, 62}}, {NULL, {10000, 1}},
+    {NULL, {100000, 1}},         {NULL, {1000000, 1}},     {NULL, {10000000, 1}},
+    {NULL, {100000000, 1}},      {NULL, {1000000000, 1}},
+};
 
-#define TRIAD_COUNT   (32 << 20)
-#define TRIAD_REPEATS 9
+#define TRIAD_COUNT    (32 << 20)
+#define MEMORY_REPEATS 9
+#define LARGEST_COPY   ((int64_t)2 << 30) /* bytes moved; a larger one is no faster */
 
-/* A small size takes microseconds and is timed more often; every size at least nine times. */
-static int64_t adam_repeats(int64_t n_parameters) {
-  int64_t repeats = 200000000 / n_parameters;
+/* A small size takes microseconds and is timed more often, where its calls are not timed in batches
+ * anyway; every size at least nine times. */
+static int64_t adam_repeats(const vane_device *device, int64_t n_parameters) {
+  int64_t repeats = device->asynchronous ? 0 : 200000000 / n_parameters;
   return repeats < 9 ? 9 : repeats > 2000 ? 2000 : repeats;
 }
 
-/* Prints a line of the table, or appends to `list` and names the figure in `object`. */
-static vane_status bench_size(vane_device *device, const vane_bench_adam_size *size,
-                              const char *key, json_t *object, json_t *list) {
-  vane_bench_result result;
-  VANE_TRY(vane_bench_adam(device, size, false, adam_repeats(size->n_parameters), &result));
-  if (!object) {
-    printf("%12" PRId64 "  %7" PRId64 "  %10.4f  %10.4f  %8.2f\n", size->n_parameters,
-           size->n_tensors, result.ms, result.fastest_ms, result.gb_per_s);
+typedef struct adam_bench {
+  const bench_call *call;
+  vane_device *device;
+  json_t *object, *list; /* NULL: a table is printed */
+} adam_bench;
+
+/* A copy that moves as many bytes in the same memory; ms 0 where the host's triad stands for it. */
+static vane_status bench_copy(const adam_bench *bench, int64_t model_bytes,
+                              vane_bench_result *copy) {
+  *copy = (vane_bench_result){0};
+  if (!bench->device->asynchronous)
+    return VANE_OK;
+  return vane_bench_copy(bench->device, model_bytes < LARGEST_COPY ? model_bytes : LARGEST_COPY,
+                         MEMORY_REPEATS, copy);
+}
+
+static void print_size(const vane_bench_adam_size *size, const vane_bench_result *adam,
+                       const vane_bench_result *copy) {
+  printf("%12" PRId64 "  %7" PRId64 "  %10.4f  %10.4f  %8.2f", size->n_parameters, size->n_tensors,
+         adam->ms, adam->fastest_ms, adam->gb_per_s);
+  if (copy->ms > 0)
+    printf("  %8.2f  %5.3f", copy->gb_per_s, adam->gb_per_s / copy->gb_per_s);
+  putchar('\n');
+}
+
+/* Prints a line of the table, or appends to the list and names the figure in the object. */
+static vane_status bench_size(const adam_bench *bench, const adam_size *row) {
+  const vane_bench_adam_size *size = &row->size;
+  vane_bench_result adam, copy;
+  VANE_TRY(vane_bench_adam(bench->device, size, false,
+                           adam_repeats(bench->device, size->n_parameters), &adam));
+  VANE_TRY(bench_copy(bench, adam.model_bytes, &copy));
+  if (!bench->object) {
+    print_size(size, &adam, &copy);
     return VANE_OK;
   }
   json_array_append_new(
-      list, json_pack("{s:I, s:I, s:o, s:o, s:o}", "parameters", (json_int_t)size->n_parameters,
-                      "tensors", (json_int_t)size->n_tensors, "ms", json_of_number(result.ms),
-                      "fastest_ms", json_of_number(result.fastest_ms), "gb_per_s",
-                      json_of_number(result.gb_per_s)));
-  if (key)
-    json_object_set_new(object, key, json_of_number(result.ms));
+      bench->list,
+      json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "parameters", (json_int_t)size->n_parameters,
+                "tensors", (json_int_t)size->n_tensors, "model_bytes", (json_int_t)adam.model_bytes,
+                "ms", json_of_number(adam.ms), "fastest_ms", json_of_number(adam.fastest_ms),
+                "gb_per_s", json_of_number(adam.gb_per_s), "copy_gb_per_s",
+                json_of_time(copy.gb_per_s)));
+  if (row->key)
+    json_object_set_new(bench->object, row->key, json_of_number(adam.ms));
   return VANE_OK;
 }
 
-static vane_status bench_sizes(const bench_call *call, vane_device *device, json_t *object,
-                               json_t *list) {
+/* Four arrays, then two for the copy. */
+static vane_status fits(const adam_bench *bench, int64_t n_parameters, bool *does) {
+  size_t free_bytes;
+  VANE_TRY(bench->device->memory.available(bench->device, &free_bytes));
+  *does =
+      (double)n_parameters * (double)(4 * bench->device->real_bytes) < 0.95 * (double)free_bytes;
+  if (!*does)
+    fprintf(stderr, "%" PRId64 " parameters do not fit into the device's memory: left out\n",
+            n_parameters);
+  return VANE_OK;
+}
+
+static vane_status bench_sizes(const adam_bench *bench) {
+  const bench_call *call = bench->call;
   if (call->parameters > 0) {
-    vane_bench_adam_size size = {call->parameters, call->tensors ? call->tensors : 1};
-    return bench_size(device, &size, NULL, object, list);
+    adam_size row = {NULL, {call->parameters, call->tensors ? call->tensors : 1}};
+    return bench_size(bench, &row);
   }
-  for (size_t i = 0; i < sizeof adam_sizes / sizeof *adam_sizes; i++)
-    VANE_TRY(bench_size(device, &adam_sizes[i].size, adam_sizes[i].key, object, list));
+  bool gpu = bench->device->asynchronous;
+  const adam_size *rows = gpu ? adam_sizes_gpu : adam_sizes;
+  size_t n =
+      gpu ? sizeof adam_sizes_gpu / sizeof *adam_sizes_gpu : sizeof adam_sizes / sizeof *adam_sizes;
+  for (size_t i = 0; i < n; i++) {
+    bool does = false;
+    if (call->largest && rows[i].size.n_parameters > call->largest)
+      continue;
+    VANE_TRY(fits(bench, rows[i].size.n_parameters, &does));
+    if (does)
+      VANE_TRY(bench_size(bench, &rows[i]));
+  }
   return VANE_OK;
 }
 
-static vane_status bench_adam_and_memory(const bench_call *call, vane_device *device,
-                                         int64_t n_threads) {
+static vane_status bench_triad(const adam_bench *bench, int64_t n_threads,
+                               vane_bench_result *triad) {
+  *triad = (vane_bench_result){0};
+  if (bench->device->asynchronous)
+    return VANE_OK;
+  return vane_bench_triad(TRIAD_COUNT, n_threads, MEMORY_REPEATS, triad);
+}
+
+static vane_status bench_adam_and_memory(adam_bench *bench, int64_t n_threads) {
+  vane_device *device = bench->device;
   vane_bench_result triad;
-  VANE_TRY(vane_bench_triad(TRIAD_COUNT, n_threads, TRIAD_REPEATS, &triad));
-  if (!call->json) {
-    printf("device: %s, %s\n%12s  %7s  %10s  %10s  %8s\n", device->name, device->description,
-           "parameters", "tensors", "median ms", "fastest ms", "GB/s");
-    VANE_TRY(bench_sizes(call, device, NULL, NULL));
-    printf("memory: %.2f GB/s (triad over 3 x 128 MiB)\n", triad.gb_per_s);
+  VANE_TRY(bench_triad(bench, n_threads, &triad));
+  if (!bench->call->json) {
+    printf("device: %s, %s\n%12s  %7s  %10s  %10s  %8s%s\n", device->name, device->description,
+           "parameters", "tensors", "median ms", "fastest ms", "GB/s",
+           device->asynchronous ? "  copy GB/s  share" : "");
+    VANE_TRY(bench_sizes(bench));
+    if (triad.ms > 0)
+      printf("memory: %.2f GB/s (triad over 3 x 128 MiB)\n", triad.gb_per_s);
     return VANE_OK;
   }
-  json_t *list = json_array();
-  json_t *object = json_pack("{s:s, s:o}", "device", device->description, "triad_gb_per_s",
-                             json_of_number(triad.gb_per_s));
-  vane_status status = bench_sizes(call, device, object, list);
-  json_object_set_new(object, "sizes", list);
+  bench->list = json_array();
+  bench->object = json_pack("{s:s, s:o}", "device", device->description, "triad_gb_per_s",
+                            json_of_time(triad.gb_per_s));
+  vane_status status = bench_sizes(bench);
+  json_object_set_new(bench->object, "sizes", bench->list);
   if (status == VANE_OK)
-    json_print(object);
+    json_print(bench->object);
   else
-    json_decref(object);
+    json_decref(bench->object);
   return status;
 }
 
@@ -183,7 +266,8 @@ static vane_status run_adam(const bench_call *call) {
     VANE_TRY(vane_config_set(&config, call->settings.assignments[i]));
   vane_device_options options = vane_device_options_from_config(&config);
   VANE_TRY(vane_device_open(&options, &device));
-  vane_status status = bench_adam_and_memory(call, device, config.device_threads);
+  vane_status status =
+      bench_adam_and_memory(&(adam_bench){.call = call, .device = device}, config.device_threads);
   vane_device_close(device);
   return status;
 }
@@ -230,6 +314,7 @@ static bool read_options(int argc, char **argv, bench_call *call, int *exit_stat
                                           {"batches", required_argument, NULL, 'b'},
                                           {"parameters", required_argument, NULL, 'p'},
                                           {"tensors", required_argument, NULL, 't'},
+                                          {"largest", required_argument, NULL, 'l'},
                                           {"set", required_argument, NULL, 's'},
                                           {"device", required_argument, NULL, 'd'},
                                           {"json", no_argument, NULL, 'j'},
@@ -255,6 +340,10 @@ static bool read_options(int argc, char **argv, bench_call *call, int *exit_stat
     case 't':
       if (!count_read(optarg, &call->tensors))
         return wrong_count("tensors"), false;
+      break;
+    case 'l':
+      if (!count_read(optarg, &call->largest))
+        return wrong_count("largest"), false;
       break;
     case 's':
       room = room && settings_add(&call->settings, optarg);
@@ -301,8 +390,10 @@ int command_bench(int argc, char **argv) {
     return wrong_call("bench", "--steps belongs to step");
   if (kind->run != run_data && call.batches)
     return wrong_call("bench", "--batches belongs to data");
-  if (kind->run != run_adam && (call.parameters || call.tensors))
-    return wrong_call("bench", "--parameters and --tensors belong to adam");
+  if (kind->run != run_adam && (call.parameters || call.tensors || call.largest))
+    return wrong_call("bench", "--parameters, --tensors and --largest belong to adam");
+  if (call.largest && call.parameters)
+    return wrong_call("bench", "--largest is about a table, --parameters about one size");
   if (call.tensors && !call.parameters)
     return wrong_call("bench", "--tensors wants --parameters too");
   return kind->run(&call) == VANE_OK ? EXIT_GOOD : failure();

@@ -18,9 +18,28 @@ vane_device_options vane_device_options_from_config(const vane_config *config) {
                                .threads = config->device_threads};
 }
 
+/* Only a GPU has numbers narrower than fp32. */
+static vane_status check_fp32(const vane_device_options *options, const char *name) {
+  if (options->precision == VANE_PRECISION_FP32)
+    return VANE_OK;
+  return vane_fail(
+      VANE_ERR_UNSUPPORTED,
+      "device.precision: the %s device computes in fp32 only; tf32 and bf16 need a GPU", name);
+}
+
+static vane_status open_cpu(const vane_device_options *options, vane_device **device) {
+  VANE_TRY(check_fp32(options, "cpu"));
+  return vane_cpu_open(options, device);
+}
+
+static vane_status open_ref(const vane_device_options *options, vane_device **device) {
+  VANE_TRY(check_fp32(options, "ref"));
+  return vane_ref_open(false, device);
+}
+
 static vane_status open_best(const vane_device_options *options, vane_device **device) {
   vane_status status = vane_cuda_open(options, device);
-  return status == VANE_ERR_UNSUPPORTED ? vane_cpu_open(options, device) : status;
+  return status == VANE_ERR_UNSUPPORTED ? open_cpu(options, device) : status;
 }
 
 vane_status vane_device_open(const vane_device_options *options, vane_device **device) {
@@ -29,9 +48,9 @@ vane_status vane_device_open(const vane_device_options *options, vane_device **d
   case VANE_DEVICE_AUTO:
     return open_best(options, device);
   case VANE_DEVICE_CPU:
-    return vane_cpu_open(options, device);
+    return open_cpu(options, device);
   case VANE_DEVICE_REF:
-    return vane_ref_open(false, device);
+    return open_ref(options, device);
   case VANE_DEVICE_CUDA:
     return vane_cuda_open(options, device);
   default:

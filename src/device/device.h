@@ -219,6 +219,8 @@ typedef struct vane_memory_ops {
   vane_status (*upload)(vane_device *device, void *to, const void *from_host, size_t bytes);
   vane_status (*download)(vane_device *device, void *to_host, const void *from, size_t bytes);
   vane_status (*clear)(vane_device *device, void *memory, size_t bytes);
+  /* From device memory to device memory that it does not overlap; enqueued. */
+  vane_status (*copy)(vane_device *device, void *to, const void *from, size_t bytes);
   vane_status (*synchronize)(vane_device *device);
   /* Plain reals, converted from and to float; they block. */
   vane_status (*put)(vane_device *device, void *reals, const float *from_host, int64_t count);
@@ -422,6 +424,8 @@ struct vane_device {
   const char *name;      /* "ref", "cpu", "cuda" */
   char description[256]; /* library, version, instruction set, threads */
   size_t real_bytes;
+  bool asynchronous; /* operations return before their work is done, so their calls cannot be timed
+                      */
   vane_memory_ops memory;
   vane_block_ops block;
   vane_graph_ops graph;

@@ -8,28 +8,74 @@
 #include "base/error.h"
 #include "train/median.h"
 
-/* Calls before the first that counts: pages are mapped, caches filled, threads awake. */
+/* Times before the first that counts: pages are mapped, caches filled, threads awake. */
 #define N_WARM_UP 3
+
+/* Of calls that return early: far longer than a synchronisation, which takes some ten microseconds.
+ */
+#define BATCH_MS    20.0
+#define MOST_CALLS  1000000
+#define MOST_GROWTH 10.0 /* of a batch while its size is looked for */
 
 /* Offsets of segments are multiples of 64 bytes (device.h). */
 #define SEGMENT_BYTES 64
 
+/* Host values at a time. */
+#define FILL_COUNT ((int64_t)1 << 20)
+
 /* ---- Timing ------------------------------------------------------------------------------ */
 
-typedef vane_status (*timed_call)(void *context);
+typedef struct timed {
+  vane_status (*call)(void *context);
+  void *context;
+  vane_device
+      *device; /* waited for at the end of a batch; NULL: the call is over when it returns */
+} timed;
 
-static vane_status measure(timed_call call, void *context, int64_t repeats, int64_t model_bytes,
+/* Milliseconds of n_calls calls, until they are done. */
+static vane_status time_batch(const timed *t, int64_t n_calls, double *ms) {
+  double begin_s = vane_clock_s();
+  for (int64_t i = 0; i < n_calls; i++)
+    VANE_TRY(t->call(t->context));
+  if (t->device)
+    VANE_TRY(t->device->memory.synchronize(t->device));
+  *ms = 1e3 * (vane_clock_s() - begin_s);
+  return VANE_OK;
+}
+
+static vane_status find_batch(const timed *t, int64_t *n_calls) {
+  *n_calls = 1;
+  if (!t->device || !t->device->asynchronous)
+    return VANE_OK;
+  double ms = 0; /* the first call may be slow: it does not count */
+  VANE_TRY(time_batch(t, 1, &ms));
+  VANE_TRY(time_batch(t, 1, &ms));
+  while (ms < BATCH_MS && *n_calls < MOST_CALLS) {
+    double growth = ms > 0 ? 1.1 * BATCH_MS / ms : MOST_GROWTH;
+    *n_calls = (int64_t)((double)*n_calls * (growth < MOST_GROWTH ? growth : MOST_GROWTH)) + 1;
+    VANE_TRY(time_batch(t, *n_calls, &ms));
+  }
+  return VANE_OK;
+}
+
+static vane_status time_repeats(const timed *t, int64_t repeats, double *ms) {
+  int64_t n_calls;
+  VANE_TRY(find_batch(t, &n_calls));
+  for (int64_t i = -N_WARM_UP; i < repeats; i++) {
+    double batch_ms = 0;
+    VANE_TRY(time_batch(t, n_calls, &batch_ms));
+    if (i >= 0)
+      ms[i] = batch_ms / (double)n_calls;
+  }
+  return VANE_OK;
+}
+
+static vane_status measure(const timed *t, int64_t repeats, int64_t model_bytes,
                            vane_bench_result *result) {
   double *ms = malloc((size_t)repeats * sizeof *ms);
   if (!ms)
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)repeats);
-  vane_status status = VANE_OK;
-  for (int64_t i = -N_WARM_UP; i < repeats && status == VANE_OK; i++) {
-    double begin_s = vane_clock_s();
-    status = call(context);
-    if (i >= 0)
-      ms[i] = 1e3 * (vane_clock_s() - begin_s);
-  }
+  vane_status status = time_repeats(t, repeats, ms);
   if (status == VANE_OK) {
     vane_median_of(ms, repeats, &result->ms, &result->fastest_ms);
     result->model_bytes = model_bytes;
@@ -78,12 +124,18 @@ static vane_status lay_out(adam_run *run, const vane_bench_adam_size *size) {
 
 /* Any values do, as long as none is zero or subnormal: the arithmetic takes the same time. */
 static vane_status fill(adam_run *run, void *array) {
-  float *values = malloc((size_t)run->count * sizeof *values);
+  int64_t most = run->count < FILL_COUNT ? run->count : FILL_COUNT;
+  float *values = malloc((size_t)most * sizeof *values);
   if (!values)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld parameters", (long long)run->count);
-  for (int64_t i = 0; i < run->count; i++)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld values", (long long)most);
+  for (int64_t i = 0; i < most; i++)
     values[i] = (float)(i % 2 ? 1 + i % 97 : -1 - i % 89) / 128.0f;
-  vane_status status = run->device->memory.put(run->device, array, values, run->count);
+  vane_status status = VANE_OK;
+  for (int64_t done = 0; done < run->count && status == VANE_OK; done += most) {
+    unsigned char *to = (unsigned char *)array + (size_t)done * run->device->real_bytes;
+    int64_t left = run->count - done;
+    status = run->device->memory.put(run->device, to, values, left < most ? left : most);
+  }
   free(values);
   return status;
 }
@@ -109,10 +161,9 @@ static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
 
 static vane_status step(void *context) {
   adam_run *run = context;
-  VANE_TRY(run->device->optim.adam(run->device, &run->desc, run->block, run->arrays[THETA],
-                                   run->arrays[GRADIENT], run->arrays[M], run->arrays[V],
-                                   run->arrays[V_MAX], run->record));
-  return run->device->memory.synchronize(run->device);
+  return run->device->optim.adam(run->device, &run->desc, run->block, run->arrays[THETA],
+                                 run->arrays[GRADIENT], run->arrays[M], run->arrays[V],
+                                 run->arrays[V_MAX], run->record);
 }
 
 vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_size *size, bool amsgrad,
@@ -127,13 +178,42 @@ vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_size *siz
   vane_status status = prepare(&run, size);
   int64_t reals_moved = amsgrad ? 9 : 7;
   if (status == VANE_OK)
-    status = measure(step, &run, repeats,
+    status = measure(&(timed){step, &run, device}, repeats,
                      reals_moved * (int64_t)device->real_bytes * size->n_parameters, result);
   finish(&run);
   return status;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------ */
+/* ---- The device's memory ------------------------------------------------------------------ */
+
+typedef struct copy_run {
+  vane_device *device;
+  void *to, *from;
+  size_t bytes;
+} copy_run;
+
+static vane_status copy(void *context) {
+  const copy_run *run = context;
+  return run->device->memory.copy(run->device, run->to, run->from, run->bytes);
+}
+
+vane_status vane_bench_copy(vane_device *device, int64_t bytes, int64_t repeats,
+                            vane_bench_result *result) {
+  if (bytes < 2 || repeats < 1)
+    return vane_fail(VANE_ERR_ARGUMENT, "bench copy: give at least two bytes and one repeat");
+  copy_run run = {.device = device, .bytes = (size_t)bytes / 2};
+  vane_status status = device->memory.create(device, run.bytes, &run.to);
+  if (status == VANE_OK)
+    status = device->memory.create(device, run.bytes, &run.from);
+  if (status == VANE_OK)
+    status = measure(&(timed){copy, &run, device}, repeats, 2 * (int64_t)run.bytes, result);
+  device->memory.destroy(device, run.to);
+  device->memory.destroy(device, run.from);
+  return status;
+}
+
+/* ---- The host's memory
+ * ------------------------------------------------------------------------------ */
 
 typedef struct triad_run {
   float *a, *b, *c;
@@ -162,7 +242,7 @@ vane_status vane_bench_triad(int64_t count, int64_t n_threads, int64_t repeats,
   if (run.a && run.b && run.c) {
     memset(run.b, 0, bytes);
     memset(run.c, 0, bytes);
-    status = measure(triad, &run, repeats, 3 * (int64_t)bytes, result);
+    status = measure(&(timed){triad, &run, NULL}, repeats, 3 * (int64_t)bytes, result);
   } else {
     status =
         vane_fail(VANE_ERR_MEMORY, "no memory for three arrays of %lld numbers", (long long)count);

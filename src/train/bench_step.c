@@ -1,5 +1,6 @@
 #include "train/bench_step.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@
 typedef struct step_run {
   vane_trainer *trainer;
   vane_batch batches[N_BATCHES]; /* pixels and labels owned, no origins */
-  double *ms;                    /* [steps] */
+  double *ms, *enqueue_ms;       /* [steps] */
+  double pipelined_ms;
 } step_run;
 
 static vane_status copy_batch(const vane_config *config, const vane_batch *from, vane_batch *to) {
@@ -53,30 +55,55 @@ static vane_status read_batches(const vane_config *config, const vane_log *log, 
 static vane_status prepare(const vane_config *config, int64_t steps, const vane_log *log,
                            step_run *run) {
   run->ms = malloc((size_t)steps * sizeof *run->ms);
-  if (!run->ms)
+  run->enqueue_ms = malloc((size_t)steps * sizeof *run->enqueue_ms);
+  if (!run->ms || !run->enqueue_ms)
     return vane_fail(VANE_ERR_MEMORY, "no memory for %lld timings", (long long)steps);
   VANE_TRY(read_batches(config, log, run));
   VANE_TRY(vane_trainer_create(config, NULL, &run->trainer));
   return vane_network_draw(run->trainer->network);
 }
 
-static vane_status time_step(step_run *run, double *ms) {
-  vane_trainer *trainer = run->trainer;
+static vane_status step(step_run *run) {
+  return vane_step_run(run->trainer, &run->batches[run->trainer->step % N_BATCHES]);
+}
+
+static vane_status wait(const step_run *run) {
+  vane_device *device = run->trainer->device;
+  return device->memory.synchronize(device);
+}
+
+static double ms_since(double begin_s) {
+  return 1e3 * (vane_clock_s() - begin_s);
+}
+
+static vane_status time_step(step_run *run, int64_t i) {
   double begin_s = vane_clock_s();
-  VANE_TRY(vane_step_run(trainer, &run->batches[trainer->step % N_BATCHES]));
-  VANE_TRY(trainer->device->memory.synchronize(trainer->device));
-  *ms = 1e3 * (vane_clock_s() - begin_s);
+  VANE_TRY(step(run));
+  run->enqueue_ms[i] = ms_since(begin_s);
+  VANE_TRY(wait(run));
+  run->ms[i] = ms_since(begin_s);
+  return VANE_OK;
+}
+
+static vane_status time_pipeline(step_run *run, int64_t steps) {
+  double begin_s = vane_clock_s();
+  for (int64_t i = 0; i < steps; i++)
+    VANE_TRY(step(run));
+  VANE_TRY(wait(run));
+  run->pipelined_ms = ms_since(begin_s) / (double)steps;
   return VANE_OK;
 }
 
 static vane_status time_steps(step_run *run, int64_t steps, const vane_bench_step_watch *watch) {
   vane_status status = VANE_OK;
   for (int64_t i = 0; i < N_WARM_UP; i++)
-    VANE_TRY(time_step(run, &run->ms[0]));
+    VANE_TRY(time_step(run, 0));
   if (watch->begin)
     watch->begin(watch->user);
   for (int64_t i = 0; status == VANE_OK && i < steps; i++)
-    status = time_step(run, &run->ms[i]);
+    status = time_step(run, i);
+  if (status == VANE_OK && run->trainer->device->asynchronous)
+    status = time_pipeline(run, steps);
   if (watch->end)
     watch->end(watch->user);
   return status;
@@ -95,6 +122,20 @@ static vane_status check_steps(const vane_trainer *trainer) {
   return VANE_OK;
 }
 
+static void sum_up(const step_run *run, int64_t steps, vane_bench_step_result *result) {
+  const vane_trainer *trainer = run->trainer;
+  *result = (vane_bench_step_result){
+      .steps = steps, .n_parameters = vane_parameters_count(&trainer->network->parameters)};
+  snprintf(result->device, sizeof result->device, "%s", trainer->device->description);
+  vane_median_of(run->ms, steps, &result->ms, &result->fastest_ms);
+  result->images_per_s = 1e3 * (double)trainer->config.train_batch / result->ms;
+  if (trainer->device->asynchronous) {
+    double fastest_ms;
+    vane_median_of(run->enqueue_ms, steps, &result->enqueue_ms, &fastest_ms);
+    result->pipelined_ms = run->pipelined_ms;
+  }
+}
+
 vane_status vane_bench_step(const vane_config *config, int64_t steps,
                             const vane_bench_step_watch *watch, const vane_log *log,
                             vane_bench_step_result *result) {
@@ -106,17 +147,14 @@ vane_status vane_bench_step(const vane_config *config, int64_t steps,
     status = time_steps(&run, steps, watch);
   if (status == VANE_OK)
     status = check_steps(run.trainer);
-  if (status == VANE_OK) {
-    *result = (vane_bench_step_result){
-        .steps = steps, .n_parameters = vane_parameters_count(&run.trainer->network->parameters)};
-    vane_median_of(run.ms, steps, &result->ms, &result->fastest_ms);
-    result->images_per_s = 1e3 * (double)config->train_batch / result->ms;
-  }
+  if (status == VANE_OK)
+    sum_up(&run, steps, result);
   for (int b = 0; b < N_BATCHES; b++) {
     free(run.batches[b].pixels);
     free(run.batches[b].labels);
   }
   vane_trainer_destroy(run.trainer);
   free(run.ms);
+  free(run.enqueue_ms);
   return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "ops/side.h"
 #ifdef VANE_SIMULATED
 #include "simgpu/simgpu.h"
 #endif
@@ -48,7 +49,7 @@ static int run_on_device(const char *suite, check *c, const check_entry *entries
     for (int row = 0; row < tolerance_n_rows(); ++row)
       if (c->compared[row])
         print_message("%-10s %-24s worst %.1e of %.1e\n", c->name, tolerance_name(row),
-                      c->worst[row], tolerance_limit(row));
+                      c->worst[row], tolerance_limit(row, c->precision));
     release_pool(c);
     free(c->pool);
   }
@@ -61,17 +62,27 @@ static int run_on_device(const char *suite, check *c, const check_entry *entries
 typedef struct subject {
   const char *name;
   vane_device_options options;
+  bool transforms;
   int thread_order, stream_policy;
 } subject;
 
+#define CUDA(of_precision, of_convolution)                                                         \
+  .options = {.kind = VANE_DEVICE_CUDA,                                                            \
+              .precision = VANE_PRECISION_##of_precision,                                          \
+              .convolution = VANE_CONVOLUTION_##of_convolution,                                    \
+              .deterministic = true,                                                               \
+              .graphs = true}
+
 #ifdef VANE_SIMULATED
-#define SIMULATED(order, policy)                                                                   \
-  {                                                                                                \
-    "cuda-" #order, {.kind = VANE_DEVICE_CUDA, .deterministic = true, .graphs = true},             \
-        SIMGPU_##order, SIMGPU_##policy                                                            \
-  }
-static const subject subjects[] = {SIMULATED(FORWARD, ISSUE_ORDER), SIMULATED(REVERSE, LATE),
-                                   SIMULATED(SHUFFLED, RANDOM)};
+#define TURNS(order, policy) .thread_order = SIMGPU_##order, .stream_policy = SIMGPU_##policy
+/* The doubles multiply and add without transforms, whatever the engine that cuDNN planned. */
+static const subject subjects[] = {
+    {.name = "cuda-forward", CUDA(FP32, AUTO), TURNS(FORWARD, ISSUE_ORDER)},
+    {.name = "cuda-reverse", CUDA(FP32, AUTO), TURNS(REVERSE, LATE)},
+    {.name = "cuda-shuffled", CUDA(FP32, AUTO), TURNS(SHUFFLED, RANDOM)},
+    {.name = "cuda-tf32", CUDA(TF32, AUTO), TURNS(FORWARD, EARLY)},
+    {.name = "cuda-bf16", CUDA(BF16, AUTO), TURNS(SHUFFLED, RANDOM)},
+};
 
 static void prepare(const subject *s) {
   simgpu_setup()->thread_order = s->thread_order;
@@ -84,6 +95,14 @@ static int count_leaks(void) {
   return simgpu_leaks() != 0;
 }
 #else
+#ifdef VANE_CHECK_CUDA
+static const subject subjects[] = {
+    {.name = "cuda", CUDA(FP32, DIRECT)},
+    {.name = "cuda-auto", CUDA(FP32, AUTO), .transforms = true},
+    {.name = "cuda-tf32", CUDA(TF32, DIRECT)},
+    {.name = "cuda-bf16", CUDA(BF16, DIRECT)},
+};
+#else
 static const subject subjects[] = {
     {.name = "ref", .options = {.kind = VANE_DEVICE_REF}},
     {.name = "cpu-1",
@@ -91,6 +110,7 @@ static const subject subjects[] = {
     {.name = "cpu-3-auto",
      .options = {.kind = VANE_DEVICE_CPU, .convolution = VANE_CONVOLUTION_AUTO, .threads = 3}},
 };
+#endif
 
 static void prepare(const subject *s) {
   (void)s;
@@ -101,22 +121,30 @@ static int count_leaks(void) {
 }
 #endif
 
+static int run_subject(const char *suite, const subject *s, const check_entry *entries,
+                       size_t n_entries) {
+  check c = {.name = s->name, .precision = s->options.precision, .transforms = s->transforms};
+  int failures = 1;
+  prepare(s);
+  side_hold(c.precision);
+  const vane_status status = vane_device_open(&s->options, &c.subject);
+  if (status == VANE_ERR_UNSUPPORTED && c.precision != VANE_PRECISION_FP32) {
+    print_message("SKIPPED: %s on %s: %s\n", suite, c.name, vane_error_get()->message);
+    return 0;
+  }
+  if (status == VANE_OK && vane_ref_open(true, &c.oracle) == VANE_OK)
+    failures = run_on_device(suite, &c, entries, n_entries);
+  else
+    print_error("%s: %s\n", c.name, vane_error_get()->message);
+  vane_device_close(c.subject);
+  vane_device_close(c.oracle);
+  return failures + count_leaks();
+}
+
 int check_run(const char *suite, const check_entry *entries, size_t n_entries) {
   int failures = 0;
-  for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; ++i) {
-    check c = {.name = subjects[i].name};
-    prepare(&subjects[i]);
-    if (vane_device_open(&subjects[i].options, &c.subject) != VANE_OK ||
-        vane_ref_open(true, &c.oracle) != VANE_OK) {
-      print_error("%s: %s\n", c.name, vane_error_get()->message);
-      ++failures;
-    } else {
-      failures += run_on_device(suite, &c, entries, n_entries);
-    }
-    vane_device_close(c.subject);
-    vane_device_close(c.oracle);
-    failures += count_leaks();
-  }
+  for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; ++i)
+    failures += run_subject(suite, &subjects[i], entries, n_entries);
   return failures;
 }
 
@@ -165,6 +193,24 @@ double *check_powers(check *c, int64_t count) {
   return array;
 }
 
+/* The nearest number whose mantissa has eight bits, ties to even. */
+double check_narrowed(int precision, double value) {
+  float single = (float)value;
+  uint32_t bits;
+  if (precision != VANE_PRECISION_BF16 || !isfinite(value))
+    return value;
+  memcpy(&bits, &single, sizeof bits);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  memcpy(&single, &bits, sizeof single);
+  return (double)single;
+}
+
+double *check_narrow(const check *c, double *values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    values[i] = check_narrowed(c->precision, values[i]);
+  return values;
+}
+
 double *check_mask(check *c, int64_t count, check_mask_kind kind) {
   double *array = check_array(c, count);
   uint64_t draw = c->n_draws++;
@@ -209,7 +255,8 @@ void check_compare(check *c, const char *op, const char *what, const double *act
   if (row < 0)
     fail_msg("%s has no row in the tolerance table", op);
   c->compared[row] = true;
-  compare(c, op, what, actual, expected, scale, count, tolerance_limit(row), &c->worst[row]);
+  compare(c, op, what, actual, expected, scale, count, tolerance_limit(row, c->precision),
+          &c->worst[row]);
 }
 
 void check_equal(check *c, const char *op, const char *what, const double *actual,

@@ -4,8 +4,11 @@
  * A check is a function of one device; check_run runs a file's checks for every device of the
  * program: ref in float, cpu with direct convolutions on one thread, cpu with measured ones on
  * three (more threads than some of the arrays have values). Compiled with VANE_SIMULATED it is cuda
- * on the simulated GPU, in three orders of threads and streams. Host values are doubles that a
- * float can hold. */
+ * on the simulated GPU, in three orders of threads and streams; with VANE_CHECK_CUDA, cuda on the
+ * GPU at hand. Both also in tf32 and bf16. Host values are doubles that a float can hold.
+ *
+ * In bf16 the oracle's activations are rounded to bf16 when they are put and when they are read
+ * (side.h): both devices begin with the same values, and differ by what the operation does. */
 #ifndef VANE_TESTS_OPS_CHECK_H
 #define VANE_TESTS_OPS_CHECK_H
 
@@ -28,6 +31,8 @@
 
 typedef struct check {
   const char *name; /* of the device under test */
+  int precision;    /* VANE_PRECISION_*, its own */
+  bool transforms;  /* its convolutions may be Winograd's or FFT's, and their choice does not say */
   vane_device *subject, *oracle;
   char label[256];              /* the case at hand, for messages */
   uint64_t n_draws;             /* arrays drawn so far: each has random numbers of its own */
@@ -64,6 +69,11 @@ double *check_powers(check *c, int64_t count);
 static inline double *check_inputs(check *c, int64_t count, bool exact) {
   return exact ? check_powers(c, count) : check_normal(c, count);
 }
+/* Rounds to what the subject's activations, and its convolutions' weights, can hold; returns the
+ * values. */
+double *check_narrow(const check *c, double *values, int64_t count);
+/* The same for one value and VANE_PRECISION_*. */
+double check_narrowed(int precision, double value);
 /* Ones and zeros: all ones, none, or about half. */
 typedef enum check_mask_kind { CHECK_MASK_ALL, CHECK_MASK_NONE, CHECK_MASK_SOME } check_mask_kind;
 double *check_mask(check *c, int64_t count, check_mask_kind kind);
@@ -88,10 +98,10 @@ static inline void check_scalar(check *c, const char *op, const char *what, doub
   check_compare(c, op, what, &actual, &expected, NULL, 1);
 }
 
-/* tolerance.c: a row's number, or -1; its name, limit and reason. */
+/* tolerance.c: a row's number, or -1; its name, and its limit in VANE_PRECISION_*. */
 int tolerance_row(const char *op);
 const char *tolerance_name(int row);
-double tolerance_limit(int row);
+double tolerance_limit(int row, int precision);
 int tolerance_n_rows(void);
 
 #endif

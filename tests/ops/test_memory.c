@@ -28,6 +28,25 @@ static void check_create(check *c) {
   device->memory.destroy(device, NULL);
 }
 
+static void check_copy(check *c) {
+  vane_device *device = c->subject;
+  static const size_t counts[] = {0, 1, 255, 1000};
+  for (int i = 0; i < 4; ++i) {
+    unsigned char host[1000], pattern[1000];
+    side s = side_begin(device);
+    void *from = side_bytes(&s, counts[i]), *to = side_bytes(&s, counts[i]);
+    for (size_t j = 0; j < sizeof pattern; ++j)
+      pattern[j] = (unsigned char)(j * 7 + 1);
+    check_ok(device->memory.upload(device, from, pattern, counts[i]));
+    check_ok(device->memory.copy(device, to, from, counts[i]));
+    check_ok(device->memory.clear(device, from, counts[i])); /* after the copy, as called */
+    check_ok(device->memory.download(device, host, to, counts[i]));
+    check_ok(device->memory.synchronize(device));
+    assert_memory_equal(host, pattern, counts[i]);
+    side_end(&s);
+  }
+}
+
 static void check_too_much(check *c) {
   void *memory = NULL;
   assert_int_equal(c->subject->memory.create(c->subject, SIZE_MAX - 10, &memory), VANE_ERR_MEMORY);
@@ -52,7 +71,7 @@ static void check_tensors(check *c) {
   for (int i = 0; i < 7; ++i) {
     const int64_t *d = shapes[i], count = d[0] * d[1] * d[2] * d[3];
     side s = side_begin(c->subject);
-    const double *values = check_normal(c, count);
+    const double *values = check_narrow(c, check_normal(c, count), count);
     double *back = check_array(c, count);
     vane_tensor tensor = side_put_tensor(&s, values, d[0], d[1], d[2], d[3]);
     assert_int_equal(tensor.n * tensor.h * tensor.w * tensor.c, count);
@@ -69,6 +88,23 @@ static void check_open(check *c) {
   const vane_device_options unknown = {.kind = -1};
   assert_int_equal(vane_device_open(&unknown, &device), VANE_ERR_ARGUMENT);
   vane_device_close(NULL);
+}
+
+/* Narrow numbers belong to the GPU. */
+static void check_precisions(check *c) {
+  (void)c;
+  static const int kinds[] = {VANE_DEVICE_CPU, VANE_DEVICE_REF};
+  static const int precisions[] = {VANE_PRECISION_TF32, VANE_PRECISION_BF16};
+  for (int i = 0; i < 4; ++i) {
+    vane_device *device;
+    const vane_device_options narrow = {.kind = kinds[i / 2], .precision = precisions[i % 2]};
+    assert_int_equal(vane_device_open(&narrow, &device), VANE_ERR_UNSUPPORTED);
+    assert_null(device);
+    assert_string_equal(
+        vane_error_get()->message,
+        i / 2 ? "device.precision: the ref device computes in fp32 only; tf32 and bf16 need a GPU"
+              : "device.precision: the cpu device computes in fp32 only; tf32 and bf16 need a GPU");
+  }
 }
 
 /* Without the module, its libraries or a GPU the message says what to do, and auto takes the cpu.
@@ -92,8 +128,8 @@ static void check_open_cuda(check *c) {
 }
 
 int main(void) {
-  const check_entry entries[] = {CHECK(check_create), CHECK(check_too_much),
-                                 CHECK(check_reals),  CHECK(check_tensors),
-                                 CHECK(check_open),   CHECK(check_open_cuda)};
+  const check_entry entries[] = {
+      CHECK(check_create),  CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),
+      CHECK(check_tensors), CHECK(check_open), CHECK(check_precisions), CHECK(check_open_cuda)};
   return check_run("memory", entries, sizeof entries / sizeof entries[0]);
 }

@@ -125,8 +125,8 @@ static void check_case(check *c, const vane_norm_desc *d, bool in_place) {
   check_compare(c, "norm_saved", "1/std", got.saved + n_c, want.saved + n_c, want.saved + n_c, n_c);
   check_compare(c, "norm_infer", "y", got.inferred, want.inferred, NULL, n);
   check_compare(c, "norm_backward", "dx", got.dx, want.dx, NULL, n);
-  check_compare(c, "norm_backward", "dgamma", got.dgamma, want.dgamma, NULL, n_c);
-  check_compare(c, "norm_backward", "dbeta", got.dbeta, want.dbeta, NULL, n_c);
+  check_compare(c, "norm_parameters", "dgamma", got.dgamma, want.dgamma, NULL, n_c);
+  check_compare(c, "norm_parameters", "dbeta", got.dbeta, want.dbeta, NULL, n_c);
   const double *of_fresh = track_scale(c, d, want.fresh);
   const double *of_tracked = track_scale(c, d, want.tracked);
   check_compare(c, "norm_track", "fresh", got.fresh, want.fresh, of_fresh, 2 * n_c);

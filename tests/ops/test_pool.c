@@ -125,7 +125,7 @@ static void check_features(check *c) {
       feature_outputs got = run_features(c, c->subject, s, x, g);
       feature_outputs want = run_features(c, c->oracle, s, x, g);
       bool power = exact && (positions & (positions - 1)) == 0;
-      check_match(c, power, "global", "features", got.mean, want.mean, s[0] * s[3]);
+      check_match(c, power, "global_mean", "features", got.mean, want.mean, s[0] * s[3]);
       check_match(c, power, "global", "dx", got.dmean, want.dmean, count);
       check_equal(c, "flatten", "features", got.flat, want.flat, count);
       check_equal(c, "flatten", "dx", got.dflat, want.dflat, count);

@@ -107,6 +107,7 @@ void vane_cpu_fill_memory(vane_memory_ops *ops) {
   ops->upload = cpu_copy;
   ops->download = cpu_copy;
   ops->clear = cpu_clear;
+  ops->copy = cpu_copy;
   ops->synchronize = cpu_synchronize;
   ops->put = cpu_put;
   ops->get = cpu_get;

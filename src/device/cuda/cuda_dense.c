@@ -18,8 +18,8 @@
  * Which epilogues a GPU has for which shapes is known to cuBLASLt's heuristics alone. Without
  * DRELU, dx is masked by the kernel; without BGRADB, dbias is summed by the one of convolutions.
  *
- * Everything is float in every precision: the products are small. tf32 and bf16 let them round
- * their inputs to TF32, which is no coarser than bf16. */
+ * Everything is float in every precision, bf16 too: the products are small. tf32 lets them round
+ * their inputs. */
 #include <stdlib.h>
 
 #include "device/cuda/cuda.h"
@@ -122,7 +122,7 @@ static vane_status describe_matrix(const cuda_matrix *m, cublasLtMatrixLayout_t 
 static vane_status describe_product(const cuda_device *device, const cuda_product_spec *spec,
                                     cuda_product *product) {
   const cublasComputeType_t compute =
-      device->precision == VANE_PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+      device->precision == VANE_PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   const int32_t op_a = spec->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const int32_t op_b = spec->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   CUBLAS_TRY(cublasLtMatmulDescCreate(&product->desc, compute, CUDA_R_32F));

@@ -45,26 +45,44 @@ static vane_status find_gpu(void) {
   return vane_cuda_failed(code, "cudaGetDeviceCount", __FILE__, __LINE__);
 }
 
-static vane_status describe(cuda_device *device) {
+/* device.precision, and of which compute capability a GPU must be for it: tensor cores take tf32
+ * and bf16 from Ampere on. */
+static const struct {
+  const char *name;
+  int major;
+} precisions[] = {[VANE_PRECISION_FP32] = {"fp32", 0},
+                  [VANE_PRECISION_TF32] = {"tf32", 8},
+                  [VANE_PRECISION_BF16] = {"bf16", 8}};
+
+static vane_status check_precision(const cuda_device *device, const struct cudaDeviceProp *gpu) {
+  if (gpu->major >= precisions[device->precision].major)
+    return VANE_OK;
+  return vane_fail(VANE_ERR_UNSUPPORTED,
+                   "device.precision: %s needs a GPU of compute capability %d.0, and %.100s has "
+                   "%d.%d; choose fp32",
+                   precisions[device->precision].name, precisions[device->precision].major,
+                   gpu->name, gpu->major, gpu->minor);
+}
+
+/* Which GPU it is, and whether it does for what is asked. */
+static vane_status look_at_gpu(cuda_device *device) {
   struct cudaDeviceProp gpu;
   int runtime = 0;
   CUDA_TRY(cudaGetDeviceProperties(&gpu, 0));
+  VANE_TRY(check_precision(device, &gpu));
   CUDA_TRY(cudaRuntimeGetVersion(&runtime));
   const unsigned cudnn = (unsigned)cudnnGetVersion();
   snprintf(device->base.description, sizeof device->base.description,
-           "%.100s, sm_%d%d, %.1f GiB, CUDA %d.%d, cuDNN %u.%u.%u%s", gpu.name, gpu.major,
+           "%.100s, sm_%d%d, %.1f GiB, CUDA %d.%d, cuDNN %u.%u.%u, %s", gpu.name, gpu.major,
            gpu.minor, (double)gpu.totalGlobalMem / (1 << 30), runtime / 1000, runtime % 1000 / 10,
-           cudnn / 10000, cudnn / 100 % 100, cudnn % 100,
-           device->precision == VANE_PRECISION_TF32   ? ", tf32"
-           : device->precision == VANE_PRECISION_BF16 ? ", bf16"
-                                                      : "");
+           cudnn / 10000, cudnn / 100 % 100, cudnn % 100, precisions[device->precision].name);
   return VANE_OK;
 }
 
 static vane_status open_gpu(cuda_device *device) {
   VANE_TRY(find_gpu());
   CUDA_TRY(cudaSetDevice(0));
-  VANE_TRY(describe(device));
+  VANE_TRY(look_at_gpu(device));
   CUDA_TRY(cudaStreamCreateWithFlags(&device->compute, cudaStreamNonBlocking));
   CUDA_TRY(cudaStreamCreateWithFlags(&device->copy, cudaStreamNonBlocking));
   CUDNN_TRY(cudnnCreate(&device->cudnn));
@@ -79,6 +97,7 @@ static vane_status open_gpu(cuda_device *device) {
 static void fill_table(vane_device *base) {
   base->name = "cuda";
   base->real_bytes = sizeof(float);
+  base->asynchronous = true;
   base->close = cuda_close;
   vane_cuda_fill_memory(&base->memory);
   vane_cuda_fill_block(&base->block);

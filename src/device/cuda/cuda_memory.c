@@ -26,7 +26,8 @@ static vane_status cuda_create(vane_device *base, size_t bytes, void **memory) {
                              "are free; lower train.batch or raise train.accumulate",
                              MIB(wanted), MIB(free_bytes));
   }
-  CUDA_TRY(code);
+  if (code != cudaSuccess)
+    return vane_cuda_failed(code, "cudaMalloc", __FILE__, __LINE__);
   code = cudaMemsetAsync(*memory, 0, wanted, vane_cuda_of(base)->compute);
   if (code != cudaSuccess) {
     cudaFree(*memory);
@@ -45,6 +46,13 @@ static void cuda_destroy(vane_device *base, void *memory) {
 static vane_status cuda_clear(vane_device *base, void *memory, size_t bytes) {
   if (bytes > 0)
     CUDA_TRY(cudaMemsetAsync(memory, 0, bytes, vane_cuda_of(base)->compute));
+  return VANE_OK;
+}
+
+static vane_status cuda_copy(vane_device *base, void *to, const void *from, size_t bytes) {
+  if (bytes > 0)
+    CUDA_TRY(
+        cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, vane_cuda_of(base)->compute));
   return VANE_OK;
 }
 
@@ -149,6 +157,7 @@ void vane_cuda_fill_memory(vane_memory_ops *ops) {
       .upload = vane_cuda_upload,
       .download = vane_cuda_download,
       .clear = cuda_clear,
+      .copy = cuda_copy,
       .synchronize = vane_cuda_synchronize,
       .put = cuda_put,
       .get = cuda_get,

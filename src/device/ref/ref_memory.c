@@ -31,16 +31,11 @@ static vane_status ref_available(vane_device *device, size_t *bytes) {
   return VANE_OK;
 }
 
-static vane_status ref_upload(vane_device *device, void *to, const void *from_host, size_t bytes) {
+static vane_status ref_copy(vane_device *device, void *to, const void *from, size_t bytes) {
   (void)device;
   if (bytes > 0)
-    memcpy(to, from_host, bytes);
+    memcpy(to, from, bytes);
   return VANE_OK;
-}
-
-static vane_status ref_download(vane_device *device, void *to_host, const void *from,
-                                size_t bytes) {
-  return ref_upload(device, to_host, from, bytes);
 }
 
 static vane_status ref_clear(vane_device *device, void *memory, size_t bytes) {
@@ -101,9 +96,10 @@ void REF_NAME(vane_ref_fill_memory)(vane_memory_ops *ops) {
       .create = ref_create,
       .destroy = ref_destroy,
       .available = ref_available,
-      .upload = ref_upload,
-      .download = ref_download,
+      .upload = ref_copy,
+      .download = ref_copy,
       .clear = ref_clear,
+      .copy = ref_copy,
       .synchronize = ref_synchronize,
       .put = ref_put,
       .get = ref_get,

@@ -1,0 +1,100 @@
+/* Training in tf32 and bf16 on the simulated GPU, beside fp32: the same start, the same batches,
+ * and losses that fall alike. A recorded step equals an enqueued one here too. */
+#include "flow/small.h"
+
+enum { N_PRECISIONS = 3, STEPS = 60, LAST = 10 };
+
+static const char *const precisions[N_PRECISIONS] = {
+    "device.precision=fp32", "device.precision=tf32", "device.precision=bf16"};
+
+typedef struct course {
+  int64_t count;
+  float *first_gradient, *weights;
+  double first_loss, last_loss; /* all heads together: of the first step, mean of the last LAST */
+} course;
+
+static double loss_of(const vane_step_sum *sum) {
+  double total = 0;
+  for (int k = 0; k < VANE_N_HEADS; k++)
+    total += sum->loss[k] / sum->steps;
+  return total;
+}
+
+static vane_step_sum sum_of(const vane_trainer *trainer) {
+  return small_record(trainer).sum;
+}
+
+static course run(const char *precision, const char *norm, const char *graphs) {
+  const char *const settings[] = {precision, norm, graphs, "optim.lr=0.003"};
+  vane_trainer *trainer = small_trainer(settings, 4);
+  course c;
+  small_train(trainer, 1);
+  c.first_gradient = small_read(trainer, trainer->slots.gradients, &c.count);
+  vane_step_sum first = sum_of(trainer);
+  c.first_loss = loss_of(&first);
+  small_train(trainer, STEPS - LAST - 1);
+  vane_step_sum before = sum_of(trainer);
+  small_train(trainer, LAST);
+  vane_step_sum after = sum_of(trainer);
+  assert_true(after.steps == STEPS && after.skipped == 0);
+  after.steps -= before.steps;
+  for (int k = 0; k < VANE_N_HEADS; k++)
+    after.loss[k] -= before.loss[k];
+  c.last_loss = loss_of(&after);
+  c.weights = small_read(trainer, trainer->network->weights, &c.count);
+  vane_trainer_destroy(trainer);
+  return c;
+}
+
+static void finish(course *c) {
+  free(c->first_gradient);
+  free(c->weights);
+}
+
+/* A gradient comes through some ten layers, each of which rounds what it reads: 2^-12 of a value in
+ * tf32, 2^-9 in bf16, and a ReLU near zero may open or shut. Losses of a whole run differ by less:
+ * errors of that kind do not pile up in one direction. */
+static void compare(const char *norm) {
+  static const double gradient_limits[N_PRECISIONS] = {0, 0.02, 0.15};
+  static const double loss_limits[N_PRECISIONS] = {0, 0.05, 0.15};
+  course of[N_PRECISIONS];
+  for (int i = 0; i < N_PRECISIONS; i++)
+    of[i] = run(precisions[i], norm, "device.graphs=true");
+  for (int i = 0; i < N_PRECISIONS; i++) {
+    double apart = small_distance(of[0].first_gradient, of[i].first_gradient, of[0].count);
+    print_message("%s, %s: first gradient %.1e from fp32's, loss %.4f to %.4f\n", precisions[i],
+                  norm, apart, of[i].first_loss, of[i].last_loss);
+    assert_true(apart <= gradient_limits[i]);
+    assert_true((apart > 0) == (i > 0)); /* the precision does something */
+    assert_true(of[i].last_loss < 0.7 * of[i].first_loss);
+    assert_true(fabs(of[i].last_loss - of[0].last_loss) <= loss_limits[i] * of[0].last_loss);
+  }
+  for (int i = 0; i < N_PRECISIONS; i++)
+    finish(&of[i]);
+}
+
+static void training_takes_the_same_course(void **state) {
+  (void)state;
+  compare("model.norm=none");
+  compare("model.norm=batch");
+}
+
+static void recorded_steps_give_the_same_bits(void **state) {
+  (void)state;
+  for (int i = 1; i < N_PRECISIONS; i++) {
+    course recorded = run(precisions[i], "model.norm=batch", "device.graphs=true");
+    course enqueued = run(precisions[i], "model.norm=batch", "device.graphs=false");
+    assert_memory_equal(recorded.weights, enqueued.weights,
+                        (size_t)recorded.count * sizeof *recorded.weights);
+    finish(&recorded);
+    finish(&enqueued);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(training_takes_the_same_course),
+      cmocka_unit_test(recorded_steps_give_the_same_bits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
