@@ -78,7 +78,7 @@ std::recursive_mutex &all_of_cudnn() {
 
 // The description of the GPU that the settings name, for the real library.
 cudnnBackendDescriptor_t properties() {
-  static std::map<int, cudnnBackendDescriptor_t> made;
+  static auto &made = *new std::map<int, cudnnBackendDescriptor_t>; // until the process ends
   const std::map<int, const char *> files = {{75, "t4"},   {80, "a100"},  {89, "l4"},
                                              {90, "h100"}, {100, "b200"}, {120, "rtx5090"}};
   const int capability = simgpu_setup()->major * 10 + simgpu_setup()->minor;
