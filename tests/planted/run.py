@@ -4,7 +4,7 @@
     run.py SOURCE BUILD [NAME...]
 
 SOURCE is the project, BUILD a folder of this script's own: a copy of the sources, configured and built
-once, in which each fault of faults.txt is planted, built, tested and taken out again. A fault that no
+once, in which each fault of this folder's *.txt is planted, built, tested and taken out again. A fault that no
 longer fits the sources, or that its test does not catch, fails the run. The test must pass without it.
 """
 import pathlib
@@ -38,6 +38,12 @@ def read_faults(path):
     return faults
 
 
+def target_of(test):
+    """What is to be built for it: tests of compile/ look at the program and its module."""
+    folder, _, name = test.partition("/")
+    return "vane" if folder == "compile" else name
+
+
 def build(folder, target):
     done = subprocess.run(["ninja", "-C", folder, target], capture_output=True, text=True)
     return done.returncode == 0, done.stdout[-3000:]
@@ -59,7 +65,7 @@ def try_fault(fault, copy, folder, log):
     sound = path.read_text()
     if sound.count(fault["replace"]) != 1:
         return f"does not fit: {sound.count(fault['replace'])} places in {fault['file']}"
-    target = fault["test"].split("/")[1]
+    target = target_of(fault["test"])
     path.write_text(sound.replace(fault["replace"], fault["with"]))
     try:
         built, output = build(folder, target)
@@ -81,11 +87,14 @@ def main():
             shutil.copytree(source / name, copy / name)
         else:
             shutil.copy2(source / name, copy / name)
+    if (source / ".venv").exists():
+        (copy / ".venv").symlink_to((source / ".venv").resolve())
     subprocess.run(["cmake", "-G", "Ninja", "-S", copy, "-B", folder, "-DCMAKE_BUILD_TYPE=Release"],
                    check=True, stdout=subprocess.DEVNULL)
-    faults = [f for f in read_faults(source / "tests/planted/faults.txt") if not wanted or f["fault"] in wanted]
+    faults = [f for path in sorted((source / "tests/planted").glob("*.txt")) for f in read_faults(path)
+              if not wanted or f["fault"] in wanted]
     for test in sorted({fault["test"] for fault in faults}):
-        built, output = build(folder, test.split("/")[1])
+        built, output = build(folder, target_of(test))
         if not built:
             sys.exit(f"{test} does not build:\n{output}")
         if not passes(folder, test, work / "sound.log"):

@@ -33,6 +33,7 @@ static simgpu_settings from_environment() {
   s.stream_policy = choice("SIMGPU_STREAMS", policies, 4);
   const char *seed = getenv("SIMGPU_SEED");
   s.seed = seed ? strtoull(seed, nullptr, 10) : 1;
+  s.guard = getenv("SIMGPU_GUARD") != nullptr;
   s.device_bytes = size_t{2} << 30;
   s.n_devices = 1;
   s.multiprocessors = 4;

@@ -25,8 +25,11 @@ static constexpr size_t STACK = 128 << 10, GUARD = 4096;
 
 struct fibre {
   ucontext_t context;
-  jmp_buf at;
+#if SIMGPU_ASAN
   void *fake;
+#else
+  jmp_buf at;
+#endif
   bool begun;
 };
 
@@ -35,11 +38,12 @@ static char *stacks;
 static void (*body)(unsigned);
 static unsigned current;
 static ucontext_t home;
-static jmp_buf home_at;
 #if SIMGPU_ASAN
 static void *home_fake;
 static const void *home_bottom;
 static size_t home_bytes;
+#else
+static jmp_buf home_at;
 #endif
 
 uintptr_t fibre_stack_begin(unsigned i) {

@@ -40,28 +40,30 @@ static std::vector<unsigned> turns;
 static int barrier_result;
 static bool abandoned, loops;
 
+static bool same_place(const place &a, const place &b) {
+  return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0);
+}
+
 bool kernel_runs() {
   return launch_now;
 }
 
-static std::string thread_text(unsigned i) {
-  const uint3 t = threads[i].index, b = launch_now->block;
-  char text[200];
-  if (launch_now->threads.y == 1 && launch_now->threads.z == 1 && launch_now->blocks.y == 1 &&
-      launch_now->blocks.z == 1)
-    snprintf(text, sizeof text, "thread %u of block %u", t.x, b.x);
-  else
-    snprintf(text, sizeof text, "thread (%u,%u,%u) of block (%u,%u,%u)", t.x, t.y, t.z, b.x, b.y,
-             b.z);
-  return text;
-}
-
 static const char *work_name;
 
-std::string running_thread() {
-  if (launch_now)
-    return std::string(launch_now->name) + ", " + thread_text(current);
-  return work_name ? work_name : "the host";
+text running_thread() {
+  text t;
+  if (!launch_now) {
+    snprintf(t.chars, sizeof t.chars, "%s", work_name ? work_name : "the host");
+    return t;
+  }
+  const uint3 i = threads[current].index, b = launch_now->block;
+  if (launch_now->threads.y == 1 && launch_now->threads.z == 1 && launch_now->blocks.y == 1 &&
+      launch_now->blocks.z == 1)
+    snprintf(t.chars, sizeof t.chars, "%s, thread %u of block %u", launch_now->name, i.x, b.x);
+  else
+    snprintf(t.chars, sizeof t.chars, "%s, thread (%u,%u,%u) of block (%u,%u,%u)", launch_now->name,
+             i.x, i.y, i.z, b.x, b.y, b.z);
+  return t;
 }
 
 void set_work_name(const char *name) {
@@ -155,7 +157,7 @@ static bool warp_complete(unsigned thread) {
     if (threads[i].is != AT_WARP)
       return false;
     if (threads[i].mask != t.mask || threads[i].kind != t.kind || threads[i].width != t.width ||
-        threads[i].where.line != t.where.line || strcmp(threads[i].where.file, t.where.file) != 0) {
+        !same_place(threads[i].where, t.where)) {
       blame("%s at %s:%d (mask 0x%x): lane %u of its warp waits at %s:%d (mask 0x%x)",
             running_thread().c_str(), t.where.file, t.where.line, t.mask, lane,
             threads[i].where.file, threads[i].where.line, threads[i].mask);
@@ -239,8 +241,7 @@ static bool block_met(unsigned n_done) {
     }
     if (!first)
       first = &t;
-    if (t.where.line != first->where.line || strcmp(t.where.file, first->where.file) != 0 ||
-        t.barrier != first->barrier) {
+    if (!same_place(t.where, first->where) || t.barrier != first->barrier) {
       blame("%s waits at the barrier %s:%d, another thread at %s:%d", running_thread().c_str(),
             t.where.file, t.where.line, first->where.file, first->where.line);
       return false;

@@ -2,6 +2,7 @@
 // between them that nobody may touch; and pinned host memory.
 #include "simgpu/inside.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -40,9 +41,35 @@ static void *reserve(size_t bytes, int protection) {
   return p;
 }
 
+#if !defined(__SANITIZE_ADDRESS__) // which has a handler of its own
+// Device memory cannot be accessed while no device work runs: who does so, is named.
+static void on_fault(int, siginfo_t *info, void *) {
+  if (in_heap(info->si_addr)) {
+    settings.record_errors = false; // there is no way on
+    blame("the host touches device memory at %p, %s", info->si_addr,
+          heap_describe(info->si_addr).c_str());
+  }
+  signal(SIGSEGV, SIG_DFL);
+}
+
+static void watch_faults() {
+  struct sigaction action = {}, before;
+  sigaction(SIGSEGV, nullptr, &before);
+  if (before.sa_handler != SIG_DFL)
+    return;
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGSEGV, &action, nullptr);
+}
+#else
+static void watch_faults() {
+}
+#endif
+
 void heap_open() {
   if (heap_begin)
     return;
+  watch_faults();
   heap_begin = reinterpret_cast<uintptr_t>(reserve(HEAP_BYTES, PROT_NONE));
   states = static_cast<uint8_t *>(reserve(HEAP_BYTES, PROT_READ | PROT_WRITE));
   next = heap_begin + PAGE;
@@ -53,7 +80,7 @@ void heap_open() {
 static uintptr_t high_water;
 
 static void protect(int protection) {
-  if (high_water > heap_begin)
+  if (simgpu_setup()->guard && high_water > heap_begin)
     mprotect(reinterpret_cast<void *>(heap_begin), high_water - heap_begin, protection);
 }
 
@@ -71,13 +98,14 @@ static size_t rounded(size_t bytes, size_t step) {
   return (bytes + step - 1) / step * step;
 }
 
-// Addresses are used again as late as possible, so that what was freed stays wrong to touch.
+// Addresses are used again late, so that what was freed stays wrong to touch.
 static uintptr_t find_room(size_t bytes) {
+  const uintptr_t end = heap_begin + std::min(HEAP_BYTES, 8 * settings.device_bytes + (1u << 30));
   const size_t need = rounded(ALIGN + bytes + GAP, PAGE);
   for (int round = 0; round < 2; round++) {
     uintptr_t at = next;
     auto after = live.lower_bound(at);
-    while (at + need <= heap_begin + HEAP_BYTES) {
+    while (at + need <= end) {
       if (after == live.end() || at + need <= after->first - ALIGN)
         return at + ALIGN;
       at = rounded(after->first + after->second + GAP, PAGE);
@@ -111,7 +139,7 @@ static cudaError_t allocate(void **memory, size_t bytes) {
   ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   memset(p, 0xff, bytes);
   memset(state_of(p), LIVE, bytes);
-  if (!accesses)
+  if (simgpu_setup()->guard && !accesses)
     mprotect(reinterpret_cast<void *>(at - ALIGN), whole, PROT_NONE);
   *memory = p;
   counters.allocations++;
@@ -167,32 +195,32 @@ void heap_set_written(const void *p, size_t bytes) {
   memset(state_of(p), LIVE | WRITTEN, bytes);
 }
 
-std::string heap_describe(const void *p) {
+text heap_describe(const void *p) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
-  char text[160];
+  text t;
   auto it = holder(live, at);
   auto old = holder(freed, at);
   if (old != freed.end() && at - old->first < old->second)
-    snprintf(text, sizeof text, "in the freed allocation of %zu bytes at 0x%zx", old->second,
+    snprintf(t.chars, sizeof t.chars, "in the freed allocation of %zu bytes at 0x%zx", old->second,
              static_cast<size_t>(old->first));
   else if (it != live.end() && at - it->first < it->second)
-    snprintf(text, sizeof text, "byte %zu of the allocation of %zu bytes at 0x%zx",
+    snprintf(t.chars, sizeof t.chars, "byte %zu of the allocation of %zu bytes at 0x%zx",
              static_cast<size_t>(at - it->first), it->second, static_cast<size_t>(it->first));
   else {
     auto behind = live.lower_bound(at);
     const bool before = behind != live.end() && behind->first - at < ALIGN;
     if (before)
-      snprintf(text, sizeof text, "%zu bytes before the allocation of %zu bytes at 0x%zx",
+      snprintf(t.chars, sizeof t.chars, "%zu bytes before the allocation of %zu bytes at 0x%zx",
                static_cast<size_t>(behind->first - at), behind->second,
                static_cast<size_t>(behind->first));
     else if (it != live.end())
-      snprintf(text, sizeof text, "%zu bytes behind the allocation of %zu bytes at 0x%zx",
+      snprintf(t.chars, sizeof t.chars, "%zu bytes behind the allocation of %zu bytes at 0x%zx",
                static_cast<size_t>(at - it->first - it->second), it->second,
                static_cast<size_t>(it->first));
     else
-      snprintf(text, sizeof text, "in no allocation");
+      snprintf(t.chars, sizeof t.chars, "in no allocation");
   }
-  return text;
+  return t;
 }
 
 int64_t heap_live(bool print) {

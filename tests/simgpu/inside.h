@@ -25,6 +25,14 @@ std::recursive_mutex &everything();
 extern simgpu_settings settings;
 extern simgpu_counters counters;
 
+// A short text that needs no destructor: a kernel that is given up leaves its stack as it is.
+struct text {
+  char chars[240];
+  const char *c_str() const {
+    return chars;
+  }
+};
+
 // The judge's error; returns where errors are recorded, so that the caller can give up what it
 // does.
 void blame(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -82,7 +90,7 @@ bool heap_holds(const void *p, size_t bytes);
 size_t heap_first_unwritten(const void *p, size_t bytes, bool forgotten_too);
 void heap_set_written(const void *p, size_t bytes);
 // "4 bytes behind the allocation of 256 bytes at 0x..."
-std::string heap_describe(const void *p);
+text heap_describe(const void *p);
 // Inside one pinned allocation; `touches`: begins in one.
 bool pinned_holds(const void *p, size_t bytes);
 bool pinned_touches(const void *p);
@@ -115,7 +123,7 @@ uintptr_t fibre_stack_end(unsigned fibre);
 // ---- grid.cpp ----
 
 // The thread at fault, for an error: "k_sum<float>, thread 3 of block 1".
-std::string running_thread();
+text running_thread();
 bool kernel_runs();
 // Gives up the kernel that runs: does not return.
 [[noreturn]] void abandon_kernel();

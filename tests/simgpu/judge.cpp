@@ -111,51 +111,56 @@ void judge_open() {
 
 // ---- errors ----
 
-static std::string source_line(const void *pc) {
+// " at file:line", where the tools to find it are there.
+static text source_line(const void *pc) {
   Dl_info info = {};
+  text t = {}, line = {};
+  char command[1200];
   if (!dladdr(pc, &info) || !info.dli_fname)
-    return "";
-  char command[1200], line[600] = "";
-  const size_t offset = static_cast<const char *>(pc) - static_cast<const char *>(info.dli_fbase);
+    return t;
+  const size_t offset = static_cast<size_t>(static_cast<const char *>(pc) -
+                                            static_cast<const char *>(info.dli_fbase));
   snprintf(command, sizeof command, "addr2line -e '%s' 0x%zx 2>/dev/null", info.dli_fname,
            offset - 1);
   if (FILE *pipe = popen(command, "r")) {
-    if (!fgets(line, sizeof line, pipe))
-      line[0] = '\0';
+    if (!fgets(line.chars, sizeof line.chars, pipe))
+      line.chars[0] = '\0';
     pclose(pipe);
   }
-  line[strcspn(line, "\n (")] = '\0';
-  return line[0] && line[0] != '?' ? std::string(" at ") + line : "";
+  line.chars[strcspn(line.chars, "\n (")] = '\0';
+  if (line.chars[0] && line.chars[0] != '?')
+    snprintf(t.chars, sizeof t.chars, " at %.200s", line.chars);
+  return t;
 }
 
 // Does not return.
 [[noreturn]] __attribute__((format(printf, 2, 3))) static void fault(const void *pc,
                                                                      const char *format, ...) {
-  char text[1200];
+  char message[1200];
   va_list list;
   va_start(list, format);
-  vsnprintf(text, sizeof text, format, list);
+  vsnprintf(message, sizeof message, format, list);
   va_end(list);
   on_device = false;
-  const std::string line = source_line(pc);
-  blame("%s%s: %s", running_thread().c_str(), line.c_str(), text);
+  const text line = source_line(pc);
+  blame("%s%s: %s", running_thread().c_str(), line.c_str(), message);
   abandon_kernel();
 }
 
-static std::string place_of(const void *at) {
+static text place_of(const void *at) {
   if (in_heap(at))
     return heap_describe(at);
-  char text[64];
-  snprintf(text, sizeof text, "shared memory at %p", at);
-  return text;
+  text t;
+  snprintf(t.chars, sizeof t.chars, "shared memory at %p", at);
+  return t;
 }
 
 static void race(const void *pc, const void *at, const char *now, access before, const char *then) {
-  std::string who;
+  text who;
   if (phase_of(before) >= phase_of(block_begin))
-    who = "thread " + std::to_string(thread_of(before)) + " of the block";
+    snprintf(who.chars, sizeof who.chars, "thread %u of the block", thread_of(before));
   else
-    who = "another block";
+    snprintf(who.chars, sizeof who.chars, "another block");
   fault(pc, "race: it %s %p (%s), which %s %s with nothing to order the two", now, at,
         place_of(at).c_str(), who.c_str(), then);
 }

@@ -33,6 +33,7 @@ typedef struct simgpu_settings {
   int multiprocessors; /* 4 */
   int major, minor;    /* compute capability; 9.0 */
   bool record_errors;  /* keep the judge's error for simgpu_error, do not abort */
+  bool guard; /* device memory crashes the host that touches it; slow. Environment SIMGPU_GUARD=1 */
 } simgpu_settings;
 
 /* May be changed at any time between calls; a change of device_bytes concerns later allocations. */

@@ -29,8 +29,8 @@ typedef struct cuda_device {
   cublasLtHandle_t cublas;
   cuda_staging *staging;
   struct cuda_conv_memory *conv_memory; /* cuda_conv_choose.c */
-  vane_scratch scratch; /* owned */
-  void *workspace;      /* borrowed: scratch of one operation, as large as the largest plan asked */
+  vane_scratch scratch;                 /* owned */
+  void *workspace; /* borrowed: scratch of one operation, as large as the largest plan asked */
   size_t workspace_bytes;
 } cuda_device;
 
