@@ -191,8 +191,15 @@ static void check_open_cuda(check *c) {
 }
 
 int main(void) {
-  const check_entry entries[] = {
-      CHECK(check_create),  CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),
-      CHECK(check_tensors), CHECK(check_open), CHECK(check_precisions), CHECK(check_open_cuda)};
+  const check_entry entries[] = {CHECK(check_create),
+                                 CHECK(check_uploads_in_a_row),
+                                 CHECK(check_downloads_in_a_row),
+                                 CHECK(check_copy),
+                                 CHECK(check_too_much),
+                                 CHECK(check_reals),
+                                 CHECK(check_tensors),
+                                 CHECK(check_open),
+                                 CHECK(check_precisions),
+                                 CHECK(check_open_cuda)};
   return check_run("memory", entries, sizeof entries / sizeof entries[0]);
 }
