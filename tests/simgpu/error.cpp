@@ -180,14 +180,6 @@ void simgpu_blame(const char *format, ...) {
   va_end(list);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-// What the real cuDNN keeps for itself is no leak of ours: its descriptors are counted as handles.
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-  return "leak:libcudnn\nleak:libcublasLt\nleak:libnvrtc\n";
-}
-#endif
-
 cudaError_t cudaGetLastError(void) {
   const cudaError_t code = last_error;
   last_error = cudaSuccess;
