@@ -144,6 +144,32 @@ static void check_tensors(check *c) {
   }
 }
 
+/* A sub-table is made of pointers to functions; no device leaves one out. */
+static void check_part(const char *name, const void *part, size_t bytes) {
+  void (*slot)(void);
+  assert_int_equal(bytes % sizeof slot, 0);
+  for (size_t i = 0; i < bytes / sizeof slot; ++i) {
+    memcpy(&slot, (const unsigned char *)part + i * sizeof slot, sizeof slot);
+    if (!slot)
+      fail_msg("slot %zu of %s is empty", i, name);
+  }
+}
+
+static void check_table(check *c) {
+  const vane_device *d = c->subject;
+  check_part("memory", &d->memory, sizeof d->memory);
+  check_part("block", &d->block, sizeof d->block);
+  check_part("graph", &d->graph, sizeof d->graph);
+  check_part("conv", &d->conv, sizeof d->conv);
+  check_part("norm", &d->norm, sizeof d->norm);
+  check_part("pool", &d->pool, sizeof d->pool);
+  check_part("dense", &d->dense, sizeof d->dense);
+  check_part("elementwise", &d->elementwise, sizeof d->elementwise);
+  check_part("loss", &d->loss, sizeof d->loss);
+  check_part("reduce", &d->reduce, sizeof d->reduce);
+  check_part("optim", &d->optim, sizeof d->optim);
+}
+
 static void check_open(check *c) {
   assert_true(strlen(c->subject->name) > 0 && strlen(c->subject->description) > 0);
   assert_int_equal(c->subject->real_bytes, sizeof(float));
@@ -198,6 +224,7 @@ int main(void) {
                                  CHECK(check_too_much),
                                  CHECK(check_reals),
                                  CHECK(check_tensors),
+                                 CHECK(check_table),
                                  CHECK(check_open),
                                  CHECK(check_precisions),
                                  CHECK(check_open_cuda)};
