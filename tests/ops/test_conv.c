@@ -245,6 +245,38 @@ static void check_large(check *c) {
   check_case(c, &d, false);
 }
 
+/* A plan works on the tensors of its run, wherever those of the run before lay. */
+static void check_other_tensors(check *c) {
+  vane_device *device = c->subject;
+  vane_conv_desc d = {.n = 1,
+                      .h = 5,
+                      .w = 5,
+                      .c_in = 4,
+                      .c_out = 4,
+                      .kernel = 3,
+                      .stride = 1,
+                      .padding = 1,
+                      .data_gradient = true,
+                      .training = true};
+  conv_counts n = counts_of(&d);
+  side s = side_begin(device);
+  vane_conv_plan *plan = NULL;
+  check_ok(device->conv.plan(device, &d, NULL, &plan));
+  side_bind_workspace(&s, plan->workspace_bytes);
+  conv_inputs in = draw_inputs(c, &d, true);
+  void *weights = side_put_weights(&s, plan, in.weights);
+  double *dx_values[2] = {check_array(c, n.x), check_array(c, n.x)};
+  for (int run = 0; run < 2; ++run) {
+    vane_tensor dz = side_put_tensor(&s, in.dz, d.n, d.h, d.w, d.c_out);
+    vane_tensor dx = side_tensor(&s, d.n, d.h, d.w, d.c_in);
+    check_ok(device->conv.backward_data(device, plan, weights, &dz, &dx));
+    side_read_tensor(&s, &dx, dx_values[run]);
+  }
+  check_equal(c, "conv_backward_data", "dx elsewhere", dx_values[1], dx_values[0], n.x);
+  device->conv.destroy(device, plan);
+  side_end(&s);
+}
+
 /* A given choice is repeated, and a plan repeats its bits. */
 static void check_choice(check *c) {
   vane_conv_desc d = {.n = 2,
@@ -326,7 +358,7 @@ int main(void) {
   const check_entry entries[] = {
       CHECK(check_shapes),         CHECK(check_fusions),    CHECK(check_image_layer),
       CHECK(check_odd_padding),    CHECK(check_large),      CHECK(check_choice),
-      CHECK(check_shared_weights), CHECK(check_bad_shapes),
+      CHECK(check_shared_weights), CHECK(check_bad_shapes), CHECK(check_other_tensors),
   };
   return check_run("conv", entries, sizeof entries / sizeof entries[0]);
 }

@@ -1,4 +1,5 @@
 /* Conformance of the memory table, and of opening a device. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ops/side.h"
@@ -45,6 +46,68 @@ static void check_copy(check *c) {
     assert_memory_equal(host, pattern, counts[i]);
     side_end(&s);
   }
+}
+
+/* What byte i of the n-th upload is. */
+static unsigned char byte_of(int n, size_t i) {
+  return (unsigned char)(i * 31 + (i >> 8) + (i >> 16) * 7 + (size_t)n);
+}
+
+static void assert_pattern(const unsigned char *host, int n, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i)
+    if (host[i] != byte_of(n, i))
+      fail_msg("byte %zu of upload %d, %zu bytes, is %d, not %d", i, n, bytes, host[i],
+               byte_of(n, i));
+}
+
+/* More than a device stages at once, in calls that nothing waits for; the host's memory changes at
+ * once. */
+static void check_uploads_in_a_row(check *c) {
+  enum { N = 7 };
+  static const size_t bytes[N] = {5 << 20, 5 << 20, 1, 5 << 20, (19 << 20) + 3, 300, 6 << 20};
+  vane_device *device = c->subject;
+  unsigned char *host = malloc(20 << 20);
+  void *memory[N];
+  assert_non_null(host);
+  for (int n = 0; n < N; ++n)
+    check_ok(device->memory.create(device, bytes[n], &memory[n]));
+  for (int n = 0; n < N; ++n) {
+    for (size_t i = 0; i < bytes[n]; ++i)
+      host[i] = byte_of(n, i);
+    check_ok(device->memory.upload(device, memory[n], host, bytes[n]));
+  }
+  for (int n = 0; n < N; ++n) {
+    memset(host, 0, bytes[n]);
+    check_ok(device->memory.download(device, host, memory[n], bytes[n]));
+    check_ok(device->memory.synchronize(device));
+    assert_pattern(host, n, bytes[n]);
+    device->memory.destroy(device, memory[n]);
+  }
+  free(host);
+}
+
+/* Downloads that one call waits for, small and large. */
+static void check_downloads_in_a_row(check *c) {
+  enum { N = 12, MOST = 70000 };
+  vane_device *device = c->subject;
+  unsigned char *host = calloc(N, MOST);
+  void *memory;
+  assert_non_null(host);
+  for (size_t i = 0; i < MOST; ++i)
+    host[i] = byte_of(0, i);
+  check_ok(device->memory.create(device, MOST, &memory));
+  check_ok(device->memory.upload(device, memory, host, MOST));
+  memset(host, 0, MOST);
+  for (int turn = 0; turn < 2; ++turn) {
+    for (size_t n = 0; n < N; ++n)
+      check_ok(device->memory.download(device, host + n * MOST, memory, n == 5 ? MOST : 100 * n));
+    check_ok(device->memory.synchronize(device));
+    for (size_t n = 0; n < N; ++n)
+      assert_pattern(host + n * MOST, 0, n == 5 ? MOST : 100 * n);
+    memset(host, 0, N * (size_t)MOST);
+  }
+  device->memory.destroy(device, memory);
+  free(host);
 }
 
 static void check_too_much(check *c) {
@@ -128,8 +191,15 @@ static void check_open_cuda(check *c) {
 }
 
 int main(void) {
-  const check_entry entries[] = {
-      CHECK(check_create),  CHECK(check_copy), CHECK(check_too_much),   CHECK(check_reals),
-      CHECK(check_tensors), CHECK(check_open), CHECK(check_precisions), CHECK(check_open_cuda)};
+  const check_entry entries[] = {CHECK(check_create),
+                                 CHECK(check_uploads_in_a_row),
+                                 CHECK(check_downloads_in_a_row),
+                                 CHECK(check_copy),
+                                 CHECK(check_too_much),
+                                 CHECK(check_reals),
+                                 CHECK(check_tensors),
+                                 CHECK(check_open),
+                                 CHECK(check_precisions),
+                                 CHECK(check_open_cuda)};
   return check_run("memory", entries, sizeof entries / sizeof entries[0]);
 }

@@ -5,14 +5,15 @@
 
 #define FIFTH VANE_LOSS_REGULARIZATION
 
-/* Shared segments come first, as in every block of parameters. */
+/* Shared segments that slots cover come first, as in every block of parameters. */
 static const vane_segment segments[] = {
     {0, 37, VANE_SHARED, 1},           {48, 5, VANE_SHARED, 0},
     {64, 600, VANE_SHARED, 1},         {672, 33, VANE_LOSS_PRESENCE, 1},
     {720, 1, VANE_LOSS_PRESENCE, 0},   {736, 100, VANE_LOSS_ANGLE, 1},
     {848, 17, VANE_LOSS_MAGNITUDE, 1}, {880, 3, VANE_LOSS_POSITION, 0},
+    {896, 4, VANE_SHARED, 0}, /* log variances: behind what the slots cover */
 };
-enum { n_segments = sizeof segments / sizeof segments[0], block = 896, shared = 672 };
+enum { n_segments = sizeof segments / sizeof segments[0], block = 912, shared = 672 };
 
 /* A block whose gaps are zero, as they are in training; its first part does for a slot. */
 static double *draw_block(check *c) {

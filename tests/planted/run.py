@@ -3,17 +3,29 @@
 
     run.py SOURCE BUILD [NAME...]
 
-SOURCE is the project, BUILD a folder of this script's own: a copy of the sources, configured and built
-once, in which each fault of this folder's *.txt is planted, built, tested and taken out again. A fault that no
-longer fits the sources, or that its test does not catch, fails the run. The test must pass without it.
+SOURCE is the project and BUILD a folder where all of it is built. Each fault of this folder's *.txt is
+planted in a copy of the sources; what it changes of BUILD is made again, beside, by BUILD's own commands;
+then its test runs on that. NAME is a fault or a list (faults: faults.txt). SOURCE and BUILD stay as they are.
+
+A fault that no longer fits the sources, that its test does not catch, or not with the message that the list
+names, fails the run. Each test must pass without a fault.
 """
+import concurrent.futures
+import json
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 COPIED = ["CMakeLists.txt", "cmake", "include", "kernels", "presets", "src", "tests", "docs"]
-FIELDS = ["fault", "file", "replace", "with", "test"]
+FIELDS = ["fault", "file", "replace", "with", "test", "says"]
+OPTIONAL = ["says"]
+N_LANES = 2
+LIMIT_S = 300  # of a test
 
 
 def read_faults(path):
@@ -29,83 +41,202 @@ def read_faults(path):
         if field not in FIELDS:
             sys.exit(f"{path}:{number}: no field {field}")
         if field == "fault":
-            faults.append({})
+            faults.append({"list": path.stem})
         faults[-1][field] = value[1:]
     for fault in faults:
-        missing = [f for f in FIELDS if f not in fault]
+        missing = [f for f in FIELDS if f not in fault and f not in OPTIONAL]
         if missing:
             sys.exit(f"{path}: {fault['fault']} lacks {missing}")
     return faults
 
 
-def target_of(test):
-    """What is to be built for it: tests of compile/ look at the program and its module."""
-    folder, _, name = test.partition("/")
-    return "vane" if folder == "compile" else name
+def ask(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def build(folder, target):
-    done = subprocess.run(["ninja", "-C", folder, target], capture_output=True, text=True)
-    return done.returncode == 0, done.stdout[-3000:]
+class Build:
+    """What CMake made of a build folder: its tests, and which commands lead from which file to which."""
+
+    def __init__(self, source, folder):
+        self.source, self.folder = source, folder
+        tests = json.loads(ask("ctest", "--test-dir", str(folder), "--show-only=json-v1"))["tests"]
+        self.tests = {test["name"]: test for test in tests}
+        self.steps = {step["command"]: step for step in json.loads(ask("ninja", "-C", str(folder), "-t", "compdb"))
+                      if step["command"]}
+        self.read = {}  # output: the files that a compiler read for it
+        for line in ask("ninja", "-C", str(folder), "-t", "deps").splitlines():
+            if line.startswith(" "):
+                self.read[output].add(self.absolute(line.strip()))
+            elif line:
+                output = line.partition(":")[0]
+                self.read[output] = set()
+        self.commands = {}
+        self.lock = threading.Lock()
+
+    def absolute(self, path):
+        return os.path.normpath(self.folder / path)
+
+    def command_of(self, test):
+        return self.tests[test]["command"]
+
+    def environment_of(self, test):
+        properties = {p["name"]: p["value"] for p in self.tests[test].get("properties", [])}
+        return dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
+
+    def target_of(self, test):
+        """The program that the test is; those of compile/ are scripts that look at vane and its module."""
+        program = pathlib.Path(self.command_of(test)[0])
+        return str(program.relative_to(self.folder)) if program.is_relative_to(self.folder) else "vane"
+
+    def steps_to(self, test):
+        """All that was done to make the test, in an order that works."""
+        target = self.target_of(test)
+        with self.lock:
+            if target not in self.commands:
+                said = ask("ninja", "-C", str(self.folder), "-t", "commands", target)
+                self.commands[target] = [self.steps[c] for c in said.splitlines() if c in self.steps]
+            return self.commands[target]
+
+    def steps_after(self, test, changed):
+        """Those of them that depend on a changed file of the sources."""
+        changed, outputs, after = os.path.normpath(self.source / changed), set(), []
+        for step in self.steps_to(test):
+            if (self.absolute(step["file"]) == changed or changed in self.read.get(step["output"], ())
+                    or not outputs.isdisjoint(step["command"].split())):
+                outputs.add(step["output"])
+                after.append(step)
+        return after
 
 
-def passes(folder, test, log):
-    """Whether CTest's test of this name passes."""
-    command = ["ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error", "-R", f"^{test}$"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    except subprocess.TimeoutExpired:
-        return False
-    log.write_text(done.stdout)
-    return done.returncode == 0
+class Lane:
+    """Copies of the sources and of what was built from them, for one fault at a time."""
+
+    def __init__(self, build, work):
+        self.build, self.source, self.folder = build, work / "source", work / "build"
+        shutil.rmtree(work, ignore_errors=True)
+        self.source.mkdir(parents=True)
+        for name in COPIED:
+            copy = shutil.copytree if (build.source / name).is_dir() else shutil.copy2
+            copy(build.source / name, self.source / name)
+        if (build.source / ".venv").exists():
+            (self.source / ".venv").symlink_to((build.source / ".venv").resolve())
+        # The longer path first: one lies in the other.
+        both = sorted([(str(build.folder), str(self.folder)), (str(build.source), str(self.source))],
+                      key=lambda pair: -len(pair[0]))
+        self.places = dict(both)
+        self.pattern = re.compile("(?:" + "|".join(re.escape(path) for path, _ in both) + r")(?=[/\s\"';]|$)")
+        self.fetched, self.changed = set(), set()
+
+    def here(self, text):
+        return self.pattern.sub(lambda match: self.places[match[0]], text)
+
+    def fetch(self, output):
+        """Copies an output, and what was made along with it."""
+        self.fetched.add(output)
+        (self.folder / output).parent.mkdir(parents=True, exist_ok=True)
+        for path in (self.build.folder / output).parent.glob(pathlib.Path(output).name + "*"):
+            if path.is_file():
+                shutil.copy2(path, (self.folder / output).with_name(path.name))
+
+    def make(self, test, changed):
+        """Returns what went wrong, or None."""
+        after = self.build.steps_after(test, changed)
+        if not after:
+            return f"{test} is not made from {changed}"
+        for step in self.build.steps_to(test):
+            if step["output"] in self.changed or step["output"] not in self.fetched:
+                self.fetch(step["output"])
+        self.changed = {step["output"] for step in after}
+        for step in after:
+            command = re.sub(r"-Werror(?!=)( all-warnings)?", "", self.here(step["command"]))
+            done = subprocess.run(command, shell=True, cwd=self.folder, capture_output=True, text=True)
+            if done.returncode != 0:
+                return f"does not build:\n{command}\n{(done.stdout + done.stderr)[-3000:]}"
+        return None
+
+    def run(self, test, log):
+        return run_test([self.here(word) for word in self.build.command_of(test)],
+                        {name: self.here(value) for name, value in self.build.environment_of(test).items()},
+                        self.folder, log)
+
+    def try_fault(self, fault, log):
+        """Returns why the fault went uncaught, or None."""
+        path = self.source / fault["file"]
+        sound = path.read_text()
+        if sound.count(fault["replace"]) != 1:
+            return f"does not fit: {sound.count(fault['replace'])} places in {fault['file']}"
+        path.write_text(sound.replace(fault["replace"], fault["with"]))
+        try:
+            problem = self.make(fault["test"], fault["file"])
+            if problem:
+                return problem
+            status, output = self.run(fault["test"], log)
+        finally:
+            path.write_text(sound)
+        if status is None:
+            return f"{fault['test']} did not end within {LIMIT_S} s"
+        if status in (0, 77):
+            return f"NOT CAUGHT by {fault['test']}"
+        if fault.get("says", "") not in output:
+            return f"caught by {fault['test']}, but without \"{fault['says']}\"; see {log}"
+        return None
 
 
-def try_fault(fault, copy, folder, log):
-    path = copy / fault["file"]
-    sound = path.read_text()
-    if sound.count(fault["replace"]) != 1:
-        return f"does not fit: {sound.count(fault['replace'])} places in {fault['file']}"
-    target = target_of(fault["test"])
-    path.write_text(sound.replace(fault["replace"], fault["with"]))
-    try:
-        built, output = build(folder, target)
-        if not built:
-            return "does not build:\n" + output
-        return f"NOT CAUGHT by {fault['test']}" if passes(folder, fault["test"], log) else None
-    finally:
-        path.write_text(sound)
+def run_test(command, environment, folder, log):
+    """(exit status, output); the status is None if it took too long."""
+    with open(log, "w+b") as file:
+        try:
+            status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=folder, timeout=LIMIT_S,
+                                    env={**os.environ, **environment}).returncode
+        except subprocess.TimeoutExpired:
+            status = None
+        file.seek(0)
+        return status, file.read().decode(errors="replace")
+
+
+def check_sound(build, test, work):
+    log = work / (test.replace("/", "-") + ".log")
+    status, _ = run_test(build.command_of(test), build.environment_of(test), build.folder, log)
+    return None if status == 0 else "is skipped" if status == 77 else f"fails without any fault; see {log}"
 
 
 def main():
-    source, work = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    wanted = sys.argv[3:]
-    copy, folder = work / "source", work / "build"
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir(parents=True)
-    for name in COPIED:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, copy / name)
-        else:
-            shutil.copy2(source / name, copy / name)
-    if (source / ".venv").exists():
-        (copy / ".venv").symlink_to((source / ".venv").resolve())
-    subprocess.run(["cmake", "-G", "Ninja", "-S", copy, "-B", folder, "-DCMAKE_BUILD_TYPE=Release"],
-                   check=True, stdout=subprocess.DEVNULL)
-    faults = [f for path in sorted((source / "tests/planted").glob("*.txt")) for f in read_faults(path)
-              if not wanted or f["fault"] in wanted]
-    for test in sorted({fault["test"] for fault in faults}):
-        built, output = build(folder, target_of(test))
-        if not built:
-            sys.exit(f"{test} does not build:\n{output}")
-        if not passes(folder, test, work / "sound.log"):
-            sys.exit(f"{test} fails without any fault; see {work / 'sound.log'}")
-    missed = 0
-    for fault in faults:
-        complaint = try_fault(fault, copy, folder, work / f"{fault['fault']}.log")
-        print(f"{fault['fault']:<32} {complaint or 'caught by ' + fault['test']}", flush=True)
-        missed += complaint is not None
+    source, folder = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+    wanted, work = sys.argv[3:], folder / "planted"
+    lists = [read_faults(path) for path in sorted((source / "tests/planted").glob("*.txt"))]
+    faults = [f for faults in lists for f in faults if not wanted or f["fault"] in wanted or f["list"] in wanted]
+    build = Build(source, folder)
+    unknown = {fault["test"] for fault in faults} - set(build.tests)
+    folders = {test.partition("/")[0] for test in build.tests}
+    if not faults or any(test.partition("/")[0] in folders for test in unknown):
+        sys.exit(f"no such tests: {sorted(unknown)}" if unknown else "no such faults")
+    work.mkdir(exist_ok=True)
+    idle = [Lane(build, work / f"lane-{i}") for i in range(N_LANES)]
+    unfit, missed = {test: f"{test} is skipped" for test in unknown}, 0
+
+    def try_one(fault):
+        if fault["test"] in unfit:
+            return fault, unfit[fault["test"]], 0
+        begin, lane = time.monotonic(), idle.pop()
+        try:
+            name = re.sub(r"\W+", "-", fault["fault"])
+            return fault, lane.try_fault(fault, work / f"{name}.log"), time.monotonic() - begin
+        finally:
+            idle.append(lane)
+
+    with concurrent.futures.ThreadPoolExecutor(N_LANES) as pool:
+        tests = sorted({fault["test"] for fault in faults} - unknown)
+        for test, problem in zip(tests, pool.map(lambda test: check_sound(build, test, work), tests)):
+            if problem:
+                unfit[test] = f"{test} {problem}"
+        for test in sorted(test for test, problem in unfit.items() if problem.endswith("is skipped")):
+            print(f"SKIPPED: the faults of {test}, which does not run here")
+            faults = [fault for fault in faults if fault["test"] != test]
+        for fault, complaint, seconds in pool.map(try_one, faults):
+            print(f"{fault['fault']:<68} {complaint or 'caught by ' + fault['test']} ({seconds:.0f} s)", flush=True)
+            missed += complaint is not None
     print(f"{len(faults) - missed} of {len(faults)} planted faults were caught")
-    return 1 if missed or not faults else 0
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

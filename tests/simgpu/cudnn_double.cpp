@@ -78,7 +78,7 @@ std::recursive_mutex &all_of_cudnn() {
 
 // The description of the GPU that the settings name, for the real library.
 cudnnBackendDescriptor_t properties() {
-  static std::map<int, cudnnBackendDescriptor_t> made;
+  static auto &made = *new std::map<int, cudnnBackendDescriptor_t>; // until the process ends
   const std::map<int, const char *> files = {{75, "t4"},   {80, "a100"},  {89, "l4"},
                                              {90, "h100"}, {100, "b200"}, {120, "rtx5090"}};
   const int capability = simgpu_setup()->major * 10 + simgpu_setup()->minor;
@@ -415,6 +415,12 @@ bool find_pointers(const descriptor &pack, cudnn_program *p) {
     p->pointers[i] = pointers[k];
   }
   p->workspace = pack.get<void *>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
+  // The documentation is silent; engines cut it up as what cudaMalloc returned.
+  if (p->workspace_bytes && reinterpret_cast<uintptr_t>(p->workspace) % 256) {
+    simgpu_blame("cudnnBackendExecute: the workspace at %p is not aligned to 256 bytes",
+                 p->workspace);
+    return false;
+  }
   return p->workspace_bytes == 0 || simgpu_is_device(p->workspace) ||
          refuse("a plan that needs a workspace has none in device memory");
 }

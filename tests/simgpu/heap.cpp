@@ -158,9 +158,12 @@ static void release(std::map<uintptr_t, size_t>::iterator it) {
   void *p = reinterpret_cast<void *>(it->first);
   const size_t whole = rounded(it->second + ALIGN, PAGE);
   ASAN_POISON_MEMORY_REGION(p, it->second);
-  memset(state_of(p), 0, it->second);
-  // The pages go back to the machine; as their neighbours are gaps, whole pages are this one's own.
-  madvise(reinterpret_cast<void *>(it->first - ALIGN), whole, MADV_DONTNEED);
+  // The pages go back to the machine, and so do those of what is known of them; as their neighbours
+  // are gaps, whole pages are this one's own. They come back as zeros: not alive, never written.
+  void *begin = reinterpret_cast<void *>(it->first - ALIGN);
+  madvise(begin, whole, MADV_DONTNEED);
+  madvise(state_of(begin), whole, MADV_DONTNEED);
+  judge_forget(it->first - ALIGN, whole);
   live_bytes -= rounded(it->second, 512);
   freed[it->first] = it->second;
   live.erase(it);

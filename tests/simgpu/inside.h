@@ -99,6 +99,7 @@ int64_t heap_live(bool print);
 // ---- judge.cpp ----
 
 void judge_open();
+void judge_forget(uintptr_t page, size_t bytes); // whole pages that are free now
 // A launch, its blocks and its threads as the judge follows them.
 void judge_begin_launch(const char *name, bool meeting, const void *arguments, size_t bytes);
 void judge_end_launch();

@@ -109,6 +109,12 @@ void judge_open() {
   statics.bytes = reserve_cells(statics_end - statics.begin + 64);
 }
 
+void judge_forget(uintptr_t page, size_t bytes) {
+  const size_t offset = page - heap_begin;
+  madvise(device.words + offset / 4, bytes / 4 * sizeof(cell), MADV_DONTNEED);
+  madvise(device.bytes + offset, bytes * sizeof(cell), MADV_DONTNEED);
+}
+
 // ---- errors ----
 
 // " at file:line", where the tools to find it are there.

@@ -45,7 +45,8 @@ static vane_status bench_memory(const cuda_device *device, size_t bytes, void **
                              "to false",
                              bytes);
   }
-  CUDA_TRY(code);
+  if (code != cudaSuccess)
+    return vane_cuda_failed(code, "cudaMalloc", __FILE__, __LINE__);
   CUDA_TRY(cudaMemsetAsync(*memory, 0, bytes, device->compute)); /* no denormal numbers */
   return VANE_OK;
 }

@@ -26,7 +26,8 @@ static vane_status cuda_create(vane_device *base, size_t bytes, void **memory) {
                              "are free; lower train.batch or raise train.accumulate",
                              MIB(wanted), MIB(free_bytes));
   }
-  CUDA_TRY(code);
+  if (code != cudaSuccess)
+    return vane_cuda_failed(code, "cudaMalloc", __FILE__, __LINE__);
   code = cudaMemsetAsync(*memory, 0, wanted, vane_cuda_of(base)->compute);
   if (code != cudaSuccess) {
     cudaFree(*memory);

@@ -5,8 +5,8 @@
 
 #include "base/arena.h"
 
-/* Half a staging: several uploads of a step, or a part of a very large one. */
-#define HALF_BYTES ((size_t)8 << 20)
+/* Half a staging: the uploads of a step of R64, or a part of a larger one. */
+#define HALF_BYTES ((size_t)4 << 20)
 
 /* A step record many times over; what is larger takes the slow way. */
 #define MAILBOX_BYTES ((size_t)64 << 10)
