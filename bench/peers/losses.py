@@ -46,10 +46,10 @@ class Targets:
         return self
 
 
-def directions(settings, dtype):
-    """Angles of the bins' centres [B]."""
+def directions(settings, output):
+    """Angles of the bins' centres [B], in numbers like the output's."""
     bins = settings.whole("model.heads.angle.bins")
-    return torch.arange(bins, dtype=dtype) * (2 * math.pi / bins)
+    return torch.arange(bins, dtype=output.dtype, device=output.device) * (2 * math.pi / bins)
 
 
 def angle_samples(settings, output, phase):
@@ -57,7 +57,7 @@ def angle_samples(settings, output, phase):
     kind = settings.word("model.heads.angle.kind")
     if kind == "bins":
         width = math.radians(settings.real("model.heads.angle.bin_width"))
-        centres = directions(settings, output.dtype)
+        centres = directions(settings, output)
         soft = functional.softmax(torch.cos(centres - phase[:, None]) / width**2, 1)
         return -(soft * functional.log_softmax(output, 1)).sum(1)
     target = torch.stack((phase.sin(), phase.cos()), 1)
@@ -124,7 +124,7 @@ def decode_phase(settings, output):
     """The direction that the angle head's output means, in radians of the full turn."""
     if settings.word("model.heads.angle.kind") != "bins":
         return torch.atan2(output[:, 0], output[:, 1])
-    centres = directions(settings, output.dtype)
+    centres = directions(settings, output)
     share = functional.softmax(output, 1)
     near = (output.argmax(1)[:, None] + torch.arange(-3, 4)) % len(centres)
     weight = share.gather(1, near)

@@ -7,7 +7,6 @@ so a checkpoint is a state dict as it stands.
 import math
 
 import torch
-from safetensors import safe_open
 from torch import nn
 from torch.nn import functional
 
@@ -144,6 +143,8 @@ class Network(nn.Module):
     def load(self, checkpoint):
         """Weights and running statistics of a vane checkpoint; every tensor must be there, and no
         other beside the moments."""
+        from safetensors import safe_open  # where nothing is loaded, it need not be there
+
         with safe_open(checkpoint, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys() if not name.startswith("adam.")}
         missing, unexpected = self.load_state_dict(tensors, strict=False)
