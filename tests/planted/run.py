@@ -195,9 +195,11 @@ def run_test(command, environment, folder, log):
 
 
 def check_sound(build, test, work):
-    log = work / (test.replace("/", "-") + ".log")
+    """(What is wrong with the test, or None; seconds)"""
+    log, begin = work / (test.replace("/", "-") + ".log"), time.monotonic()
     status, _ = run_test(build.command_of(test), build.environment_of(test), build.folder, log)
-    return None if status == 0 else "is skipped" if status == 77 else f"fails without any fault; see {log}"
+    problem = None if status == 0 else "is skipped" if status == 77 else f"fails without any fault; see {log}"
+    return problem, time.monotonic() - begin
 
 
 def main():
@@ -226,12 +228,15 @@ def main():
 
     with concurrent.futures.ThreadPoolExecutor(N_LANES) as pool:
         tests = sorted({fault["test"] for fault in faults} - unknown)
-        for test, problem in zip(tests, pool.map(lambda test: check_sound(build, test, work), tests)):
+        sound_s = dict.fromkeys(unknown, 0)
+        for test, (problem, seconds) in zip(tests, pool.map(lambda test: check_sound(build, test, work), tests)):
+            sound_s[test] = seconds
             if problem:
                 unfit[test] = f"{test} {problem}"
         for test in sorted(test for test, problem in unfit.items() if problem.endswith("is skipped")):
             print(f"SKIPPED: the faults of {test}, which does not run here")
             faults = [fault for fault in faults if fault["test"] != test]
+        faults.sort(key=lambda fault: -sound_s[fault["test"]])  # so that no lane has a long one left at the end
         for fault, complaint, seconds in pool.map(try_one, faults):
             print(f"{fault['fault']:<68} {complaint or 'caught by ' + fault['test']} ({seconds:.0f} s)", flush=True)
             missed += complaint is not None
