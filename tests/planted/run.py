@@ -125,16 +125,21 @@ class Lane:
                       key=lambda pair: -len(pair[0]))
         self.places = dict(both)
         self.pattern = re.compile("(?:" + "|".join(re.escape(path) for path, _ in both) + r")(?=[/\s\"';]|$)")
-        self.fetched, self.changed = set(), set()
+        self.fetched, self.places_fetched, self.changed = set(), set(), set()
 
     def here(self, text):
         return self.pattern.sub(lambda match: self.places[match[0]], text)
 
     def fetch(self, output):
-        """Copies an output, and what was made along with it."""
+        """Copies an output and, once, what else lies in its folder: a step may have written more than one file."""
+        place, paths = (self.build.folder / output).parent, [self.build.folder / output]
+        if place not in self.places_fetched:
+            self.places_fetched.add(place)
+            paths += [path for path in place.iterdir() if path.suffix == ".so" or not os.access(path, os.X_OK)]
+        paths += place.glob(pathlib.Path(output).name + ".*")
         self.fetched.add(output)
         (self.folder / output).parent.mkdir(parents=True, exist_ok=True)
-        for path in (self.build.folder / output).parent.glob(pathlib.Path(output).name + "*"):
+        for path in paths:
             if path.is_file():
                 shutil.copy2(path, (self.folder / output).with_name(path.name))
 
