@@ -54,6 +54,12 @@ real_library load_real() {
     fprintf(stderr, "simgpu: the real cuDNN is needed: %s\n", dlerror());
     abort();
   }
+  // cuDNN 9.19 loads its compiler anew for each engine, which takes time, and each copy that goes
+  // leaves 71 KiB. Where it is already there it stays, with both; where not, no harm is done.
+  char compiler[40];
+  snprintf(compiler, sizeof compiler, "libnvrtc.so.%d", CUDART_VERSION / 1000);
+  void *kept = dlopen(compiler, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+  (void)kept;
   real_library r;
   find(library, "cudnnBackendCreateDescriptor", &r.create);
   find(library, "cudnnBackendDestroyDescriptor", &r.destroy);

@@ -37,11 +37,14 @@ static vane_status find_gpu(void) {
   if (code == cudaSuccess && count > 0)
     return VANE_OK;
   (void)cudaGetLastError();
-  if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || code == cudaSuccess)
+  const char *why = NULL;
+  if (code == cudaErrorInsufficientDriver)
+    why = "the NVIDIA driver is missing, or too old for this CUDA";
+  else if (code == cudaErrorNoDevice || code == cudaSuccess)
+    why = "the NVIDIA driver finds none";
+  if (why)
     return vane_fail_foreign(VANE_ERR_UNSUPPORTED, code, cudaGetErrorString(code),
-                             "no NVIDIA GPU can be used here: %s; choose --device cpu or auto",
-                             code == cudaSuccess ? "the driver finds none"
-                                                 : cudaGetErrorString(code));
+                             "no GPU can be used here: %s; choose --device cpu or auto", why);
   return vane_cuda_failed(code, "cudaGetDeviceCount", __FILE__, __LINE__);
 }
 
