@@ -10,8 +10,8 @@
 #include "data/loader.h"
 #include "train/step.h"
 
-/* The same tests run on the simulated GPU. */
-#ifdef VANE_SIMULATED
+/* The same tests run on the simulated GPU, and on a real one. */
+#if defined(VANE_SIMULATED) || defined(VANE_CHECK_CUDA)
 #define SMALL_DEVICE "cuda"
 #else
 #define SMALL_DEVICE "cpu"

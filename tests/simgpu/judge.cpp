@@ -23,8 +23,14 @@
 #include <cstring>
 #include <map>
 
-// From the linker: the program's text and constants, and its statics.
-extern "C" char __executable_start, __data_start, _end;
+// From the linker, of the program or module that this is part of: where it begins, with text and
+// constants, and its statics. A module has no __data_start: its statics begin with those that begin
+// as zeros, shared memory among them.
+#define OWN __attribute__((visibility("hidden")))
+extern "C" {
+extern char __ehdr_start OWN, __bss_start OWN, _end OWN;
+extern char __data_start OWN __attribute__((weak));
+}
 
 namespace simgpu {
 
@@ -103,7 +109,8 @@ void judge_open() {
   device.begin = heap_begin;
   device.words = reserve_cells(HEAP_BYTES / 4);
   device.bytes = reserve_cells(HEAP_BYTES);
-  statics.begin = reinterpret_cast<uintptr_t>(&__data_start) & ~uintptr_t{63};
+  const char *first = &__data_start ? &__data_start : &__bss_start;
+  statics.begin = reinterpret_cast<uintptr_t>(first) & ~uintptr_t{63};
   statics_end = reinterpret_cast<uintptr_t>(&_end);
   statics.words = reserve_cells((statics_end - statics.begin) / 4 + 16);
   statics.bytes = reserve_cells(statics_end - statics.begin + 64);
@@ -387,8 +394,8 @@ static void elsewhere(uintptr_t at, size_t bytes, bool load, bool is_range, cons
     return;
   }
   if (load && (at - arguments_begin < arguments_bytes ||
-               at - reinterpret_cast<uintptr_t>(&__executable_start) <
-                   statics.begin - reinterpret_cast<uintptr_t>(&__executable_start)))
+               at - reinterpret_cast<uintptr_t>(&__ehdr_start) <
+                   statics.begin - reinterpret_cast<uintptr_t>(&__ehdr_start)))
     return;
   const void *p = reinterpret_cast<void *>(at);
   fault(pc, "%s %zu bytes at 0x%zx, %s", load ? "reads" : "writes", bytes, static_cast<size_t>(at),

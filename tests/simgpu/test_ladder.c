@@ -9,8 +9,7 @@
 /* One layer of each kind, so that every call is made, few times. */
 static const char *const settings[] = {
     "model.input=[16, 16, 1]",
-    "model.trunk=[{conv: {channels: 4, stride: 4}}, {block: {channels: 4}}, {max_pool: {}}, "
-    "flatten]",
+    "model.trunk=[{conv: {channels: 4, stride: 4}}, {block: {channels: 4}}, max_pool, flatten]",
     "model.norm=batch",
     "model.heads.presence.hidden=[16]",
     "model.heads.angle.hidden=[]",
