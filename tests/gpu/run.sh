@@ -18,7 +18,7 @@ fi
 [ "$tests" = SIMULATED ] || scripts/setup # asks nobody where all packages are there
 skipped=$(cmake --preset release -DVANE_GPU_TESTS=OFF | grep "SKIPPED: the CUDA backend" || true)
 [ -z "$skipped" ] || give_up "the CUDA backend cannot be built here; ${skipped##*; }"
-cmake --preset release "-DVANE_GPU_TESTS=$tests" >/dev/null
+cmake --preset release "-DVANE_GPU_TESTS=$tests" | { grep SKIPPED || true; }
 cmake --build "$build" --target gpu_tests
 
 program=$build/vane
