@@ -23,7 +23,7 @@ static vane_status reserve(vane_slots *slots) {
   VANE_TRY(vane_arena_reserve(&slots->arena, network->n_micro > 1 ? shared_bytes(network) : 0,
                               &slots->scratch_item, "one micro-batch"));
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    bool active = vane_losses_active(network->config, k);
+    bool active = vane_loss_active(network->config, k);
     VANE_TRY(vane_arena_reserve(&slots->arena, active ? features_bytes(network) : 0,
                                 &slots->features_items[k], "%s at the features",
                                 vane_loss_names[k]));
@@ -40,7 +40,7 @@ vane_status vane_slots_allocate(vane_slots *slots) {
   slots->joined = vane_arena_at(&slots->arena, slots->joined_item);
   slots->scratch = vane_arena_at(&slots->arena, slots->scratch_item);
   for (int k = 0; k < VANE_N_HEADS; k++) {
-    if (!vane_losses_active(slots->network->config, k))
+    if (!vane_loss_active(slots->network->config, k))
       continue;
     slots->features[k] = vane_arena_at(&slots->arena, slots->features_items[k]);
     slots->parameters[k] = vane_arena_at(&slots->arena, slots->parameters_items[k]);
@@ -55,7 +55,7 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   slots->combine = (vane_combine_desc){.weighting = config->grad_weighting,
                                        .clip_per_loss = config->grad_clip_per_loss};
   for (int k = 0; k < VANE_N_LOSSES; k++)
-    slots->combine.weight[k] = vane_losses_weight(config, k);
+    slots->combine.weight[k] = vane_loss_weight(config, k);
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
                                      .on_nonfinite = config->train_on_nonfinite};
   vane_arena_init(&slots->arena, "gradient slots");

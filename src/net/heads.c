@@ -3,10 +3,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "net/losses.h"
-
-const char *const vane_loss_names[VANE_N_LOSSES] = {"presence", "angle", "magnitude", "position",
-                                                    "regularization"};
 
 /* ---- Shapes and parameters ------------------------------------------------------------------- */
 
@@ -47,7 +43,7 @@ static void join_heads(vane_heads *heads, const vane_config *config) {
     vane_head *head = &heads->head[k];
     int64_t f_out = head->layers[0].f_out;
     head->joined =
-        head->n_layers > 1 && f_out % VANE_SEGMENT_ALIGNMENT == 0 && vane_losses_active(config, k);
+        head->n_layers > 1 && f_out % VANE_SEGMENT_ALIGNMENT == 0 && vane_loss_active(config, k);
     head->column = width;
     width += head->joined ? f_out : 0;
     n_joined += head->joined;

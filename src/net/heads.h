@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "net/parameters.h"
+#include "net/tasks.h"
 
 #define VANE_HEAD_MAX_LAYERS 5 /* four hidden and the output */
 
@@ -44,9 +45,6 @@ typedef struct vane_heads {
   size_t workspace_bytes;
 } vane_heads;
 
-/* Names of the losses, regularisation included. */
-extern const char *const vane_loss_names[VANE_N_LOSSES];
-
 /* Plans all heads for N images with F features each and adds their parameters. `heads` is zeroed by
  * the caller; finish works on any state of it. */
 VANE_CHECKED
@@ -69,7 +67,7 @@ vane_status vane_heads_forward(vane_heads *heads, const vane_parameters *paramet
                                const void *features);
 
 /* From the seeds to dfeatures[k] [N, F], one per loss, and the heads' own gradients at their
- * offsets in `gradients`. dfeatures[k] is NULL where the loss is switched off (vane_losses_active):
+ * offsets in `gradients`. dfeatures[k] is NULL where the loss is switched off (vane_loss_active):
  * that head has no backward pass. Hidden gradients are overwritten. */
 VANE_CHECKED
 vane_status vane_heads_backward(vane_heads *heads, const vane_parameters *parameters, void *weights,

@@ -4,20 +4,6 @@
 
 #define RADIANS_PER_DEGREE 0.017453292519943295769
 
-double vane_losses_weight(const vane_config *config, int k) {
-  const double weights[VANE_N_LOSSES] = {[VANE_LOSS_PRESENCE] = config->loss_weights_presence,
-                                         [VANE_LOSS_ANGLE] = config->loss_weights_angle,
-                                         [VANE_LOSS_MAGNITUDE] = config->loss_weights_magnitude,
-                                         [VANE_LOSS_POSITION] = config->loss_weights_position,
-                                         [VANE_LOSS_REGULARIZATION] =
-                                             config->loss_weights_regularization};
-  return weights[k];
-}
-
-bool vane_losses_active(const vane_config *config, int k) {
-  return vane_losses_weight(config, k) != 0;
-}
-
 void vane_losses_init(vane_losses *losses, vane_device *device, const vane_config *config,
                       int64_t n) {
   bool bins = config->model_heads_angle_kind == VANE_ANGLE_BINS;

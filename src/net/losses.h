@@ -31,10 +31,6 @@ typedef struct vane_losses {
   void *samples; /* [VANE_N_HEADS, N]: each sample's loss value, to name bad examples */
 } vane_losses;
 
-/* loss.weights of a loss, and whether it takes part: whether that is not zero. */
-double vane_losses_weight(const vane_config *config, int k);
-bool vane_losses_active(const vane_config *config, int k);
-
 void vane_losses_init(vane_losses *losses, vane_device *device, const vane_config *config,
                       int64_t n);
 VANE_CHECKED

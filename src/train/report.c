@@ -18,7 +18,7 @@ static void add_clips(vane_report *report, const vane_trainer *trainer, const va
   const vane_config *config = &trainer->config;
   if (config->grad_clip_per_loss > 0)
     for (int k = 0; k < VANE_N_LOSSES; k++)
-      if (vane_losses_active(config, k))
+      if (vane_loss_active(config, k))
         vane_report_add(report, sum->clipped_loss[k] / sum->steps, "clipped/%s",
                         vane_loss_names[k]);
   if (config->grad_clip_global > 0)
@@ -34,7 +34,7 @@ static void add_cosines(vane_report *report, const vane_trainer *trainer,
   bool regularization = trainer->config.grad_space == VANE_SPACE_PARAMETERS;
   for (int i = 0; i < VANE_N_LOSSES; i++)
     for (int j = i + 1; j < (regularization ? VANE_N_LOSSES : VANE_N_HEADS); j++)
-      if (vane_losses_active(&trainer->config, i) && vane_losses_active(&trainer->config, j))
+      if (vane_loss_active(&trainer->config, i) && vane_loss_active(&trainer->config, j))
         vane_report_add(report, sum->cosine[i][j] / sum->steps, "cosine/%s_%s", vane_loss_names[i],
                         vane_loss_names[j]);
 }

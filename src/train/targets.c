@@ -20,7 +20,7 @@ void vane_targets_fill(const vane_config *config, const vane_labels *labels, int
   for (int r = 0; r < VANE_N_TARGET_ROWS; r++)
     row[r] = targets + r * capacity;
   for (int k = 0; k < VANE_N_HEADS; k++)
-    wanted[k] = all || vane_losses_active(config, k);
+    wanted[k] = all || vane_loss_active(config, k);
 
   for (int64_t i = 0; i < n; i++) {
     const vane_labels *label = &labels[i];

@@ -151,7 +151,7 @@ static void run_heads(check *c, const heads_case *test, const vane_config *confi
   check_ok(vane_heads_forward(&heads, &parameters, weights, x));
   for (int k = 0; k < VANE_N_HEADS; ++k) {
     put_reals(&s, vane_heads_seed(&heads, k), values[k].seed, N * heads.head[k].n_outputs);
-    if (vane_losses_active(config, k))
+    if (vane_loss_active(config, k))
       dfeatures[k] = side_reals(&s, N * F);
   }
   check_ok(vane_heads_backward(&heads, &parameters, weights, x, dfeatures, gradients));
@@ -233,7 +233,7 @@ static void check_heads(check *c) {
     run_heads(c, &cases[i], &config, features, values);
     for (int k = 0; k < VANE_N_HEADS; ++k) {
       check_label(c, "%s: %s", cases[i].name, vane_loss_names[k]);
-      check_head(c, &values[k], features, vane_losses_active(&config, k));
+      check_head(c, &values[k], features, vane_loss_active(&config, k));
     }
   }
 }
