@@ -1,6 +1,9 @@
 /* Training in tf32 and bf16, beside fp32: the same start, the same batches,
  * and losses that fall alike. A recorded step equals an enqueued one here too. */
 #include "flow/small.h"
+#ifdef VANE_SIMULATED
+#include "simgpu/simgpu.h"
+#endif
 
 enum { N_PRECISIONS = 3, STEPS = 60, LAST = 10 };
 
@@ -105,8 +108,31 @@ static void recorded_steps_give_the_same_bits(void **state) {
   }
 }
 
+#ifdef VANE_SIMULATED
+static void an_old_gpu_refuses(void **state) {
+  (void)state;
+  static const int narrow[] = {VANE_PRECISION_TF32, VANE_PRECISION_BF16};
+  simgpu_settings *gpu = simgpu_setup();
+  const simgpu_settings before = *gpu;
+  gpu->major = 7;
+  gpu->minor = 5;
+  for (int i = 0; i < 2; i++) {
+    vane_device *device;
+    const vane_device_options options = {.kind = VANE_DEVICE_CUDA, .precision = narrow[i]};
+    assert_int_equal(vane_device_open(&options, &device), VANE_ERR_UNSUPPORTED);
+    assert_null(device);
+    assert_message_contains("needs a GPU of compute capability 8.0");
+    assert_message_contains("has 7.5; choose fp32");
+  }
+  *gpu = before;
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+#ifdef VANE_SIMULATED
+      cmocka_unit_test(an_old_gpu_refuses),
+#endif
       cmocka_unit_test(training_takes_the_same_course),
       cmocka_unit_test(recorded_steps_give_the_same_bits),
   };
