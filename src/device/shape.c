@@ -49,6 +49,12 @@ vane_status vane_pool_shape(vane_pool_plan *plan) {
   return VANE_OK;
 }
 
+vane_status vane_norm_shape(const vane_norm_desc *desc) {
+  if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1)
+    return vane_fail(VANE_ERR_ARGUMENT, "batch norm: sizes must be positive");
+  return VANE_OK;
+}
+
 vane_status vane_dense_shape(vane_dense_plan *plan) {
   vane_dense_desc *d = &plan->desc;
   if (d->n < 1 || d->f_in < 1 || d->f_out < 1)

@@ -14,6 +14,11 @@ VANE_CHECKED
 VANE_MODULE_API
 vane_status vane_pool_shape(vane_pool_plan *plan);
 
+/* Checks the sizes: VANE_ERR_ARGUMENT as above. */
+VANE_CHECKED
+VANE_MODULE_API
+vane_status vane_norm_shape(const vane_norm_desc *desc);
+
 /* Fills in the strides that are 0. VANE_ERR_ARGUMENT as above. */
 VANE_CHECKED
 VANE_MODULE_API

@@ -274,46 +274,6 @@ inline double rsqrt(double x) {
 inline float __saturatef(float x) {
   return fminf(fmaxf(x, 0.0f), 1.0f); // NaN becomes 0, as on the GPU
 }
-// Each rounds once, in the way its name says.
-inline float __fadd_rn(float a, float b) {
-  return a + b;
-}
-inline float __fsub_rn(float a, float b) {
-  return a - b;
-}
-inline float __fmul_rn(float a, float b) {
-  return a * b;
-}
-inline float __fdiv_rn(float a, float b) {
-  return a / b;
-}
-inline float __frcp_rn(float a) {
-  return 1.0f / a;
-}
-inline float __fsqrt_rn(float a) {
-  return sqrtf(a);
-}
-inline float __fmaf_rn(float a, float b, float c) {
-  return fmaf(a, b, c);
-}
-inline double __dadd_rn(double a, double b) {
-  return a + b;
-}
-inline double __dsub_rn(double a, double b) {
-  return a - b;
-}
-inline double __dmul_rn(double a, double b) {
-  return a * b;
-}
-inline double __ddiv_rn(double a, double b) {
-  return a / b;
-}
-inline double __dsqrt_rn(double a) {
-  return sqrt(a);
-}
-inline double __fma_rn(double a, double b, double c) {
-  return fma(a, b, c);
-}
 
 namespace simgpu {
 template <typename to, typename from> inline to bits_as(from v) {

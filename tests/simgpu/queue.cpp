@@ -364,16 +364,19 @@ cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t where) {
   return cudaSuccess;
 }
 
+// Why the host may not ask or wait for an event now; it may not for one that a capture records.
+static cudaError_t refuse_event(const event *e) {
+  if (!e)
+    return cudaErrorInvalidResourceHandle;
+  if (capture *c = capture_of(e->captured))
+    invalidate(c, cudaErrorCapturedEvent);
+  return e->captured ? cudaErrorCapturedEvent : refuse_in_capture();
+}
+
 cudaError_t cudaEventQuery(cudaEvent_t handle) {
   SIMGPU_CALL;
   const std::shared_ptr<event> e = event_of(handle);
-  if (!e)
-    return remember(cudaErrorInvalidResourceHandle);
-  if (capture *c = capture_of(e->captured))
-    invalidate(c, cudaErrorCapturedEvent);
-  if (e->captured)
-    return remember(cudaErrorCapturedEvent);
-  if (const cudaError_t code = refuse_in_capture())
+  if (const cudaError_t code = refuse_event(e.get()))
     return remember(code);
   if (!e->record || e->record->done) {
     counters.event_checks++;
@@ -389,13 +392,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
 cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   SIMGPU_CALL;
   const std::shared_ptr<event> e = event_of(handle);
-  if (!e)
-    return remember(cudaErrorInvalidResourceHandle);
-  if (capture *c = capture_of(e->captured))
-    invalidate(c, cudaErrorCapturedEvent);
-  if (e->captured)
-    return remember(cudaErrorCapturedEvent);
-  if (const cudaError_t code = refuse_in_capture())
+  if (const cudaError_t code = refuse_event(e.get()))
     return remember(code);
   if (!e->record || e->record->done)
     counters.event_checks++;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "device/cpu/cpu.h"
 #include "device/ref/ref.h"
+#include "device/shape.h"
 
 /* The workspace: two sums per plane and channel, then what the second pass needs per channel. */
 typedef struct norm_scratch {
@@ -30,8 +31,7 @@ static vane_status cpu_norm_plan(vane_device *base, const vane_norm_desc *desc,
                                  vane_norm_plan **made) {
   const cpu_device *device = (const cpu_device *)base;
   *made = NULL;
-  if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1)
-    return vane_fail(VANE_ERR_ARGUMENT, "batch norm: sizes must be positive");
+  VANE_TRY(vane_norm_shape(desc));
   vane_norm_plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a batch norm's plan");

@@ -43,6 +43,14 @@ static inline vane_number vane_cuda_number(const cuda_device *device) {
   return device->precision == VANE_PRECISION_BF16 ? VANE_NUMBER_BF16 : VANE_NUMBER_FP32;
 }
 
+static inline size_t vane_cuda_number_bytes(const cuda_device *device) {
+  return vane_cuda_number(device) == VANE_NUMBER_BF16 ? 2 : sizeof(float);
+}
+
+static inline int64_t vane_cuda_count(const vane_tensor *tensor) {
+  return tensor->n * tensor->h * tensor->w * tensor->c;
+}
+
 /* Return from the calling function when a call of the library failed, with an error that names the
  * call. A launcher of kernels/kernels.h is a call of CUDA's. */
 #define CUDA_TRY(call)                                                                             \

@@ -54,7 +54,7 @@ static vane_status bench_memory(const cuda_device *device, size_t bytes, void **
 static vane_status open_bench(const cuda_device *device, const vane_conv_plan *shape,
                               const cuda_candidates *candidates, bench *b) {
   const vane_conv_desc *d = &shape->desc;
-  const size_t number = vane_cuda_number(device) == VANE_NUMBER_BF16 ? 2 : sizeof(float);
+  const size_t number = vane_cuda_number_bytes(device);
   const size_t x = (size_t)(d->n * d->h * d->w * d->c_in) * number;
   const size_t y = (size_t)(d->n * shape->h_out * shape->w_out * d->c_out) * number;
   const size_t bytes[CUDNN_MOST_TENSORS] = {[CUDNN_X - 1] = x,

@@ -1,10 +1,6 @@
 /* One value at a time: kernels/elementwise.cu. */
 #include "device/cuda/cuda.h"
 
-static int64_t count_of(const vane_tensor *x) {
-  return x->n * x->h * x->w * x->c;
-}
-
 static vane_status cuda_input(vane_device *base, const uint8_t *bytes, const void *mean,
                               const void *inv_std, const vane_tensor *x) {
   const cuda_device *device = vane_cuda_of(base);
@@ -15,8 +11,8 @@ static vane_status cuda_input(vane_device *base, const uint8_t *bytes, const voi
 
 static vane_status cuda_relu(vane_device *base, const vane_tensor *x, const vane_tensor *y) {
   const cuda_device *device = vane_cuda_of(base);
-  CUDA_TRY(
-      vane_launch_relu(y->data, x->data, vane_cuda_number(device), count_of(x), device->compute));
+  CUDA_TRY(vane_launch_relu(y->data, x->data, vane_cuda_number(device), vane_cuda_count(x),
+                            device->compute));
   return VANE_OK;
 }
 
@@ -24,7 +20,7 @@ static vane_status cuda_merge(vane_device *base, const vane_tensor *dz, const va
                               const vane_tensor *a, const vane_tensor *b) {
   const cuda_device *device = vane_cuda_of(base);
   CUDA_TRY(vane_launch_merge(dz->data, y ? y->data : NULL, a->data, b ? b->data : NULL,
-                             vane_cuda_number(device), count_of(dz), device->compute));
+                             vane_cuda_number(device), vane_cuda_count(dz), device->compute));
   return VANE_OK;
 }
 

@@ -76,18 +76,10 @@ static vane_status cuda_get(vane_device *base, float *to_host, const void *reals
   return copy_blocking(base, to_host, reals, (size_t)count * sizeof(float), cudaMemcpyDeviceToHost);
 }
 
-static size_t number_bytes(const cuda_device *device) {
-  return vane_cuda_number(device) == VANE_NUMBER_BF16 ? 2 : sizeof(float);
-}
-
-static int64_t count_of(const vane_tensor *tensor) {
-  return tensor->n * tensor->h * tensor->w * tensor->c;
-}
-
 static vane_status cuda_describe(vane_device *base, int64_t n, int64_t h, int64_t w, int64_t c,
                                  vane_tensor *tensor, size_t *bytes) {
   *tensor = (vane_tensor){.n = n, .h = h, .w = w, .c = c};
-  *bytes = (size_t)count_of(tensor) * number_bytes(vane_cuda_of(base));
+  *bytes = (size_t)vane_cuda_count(tensor) * vane_cuda_number_bytes(vane_cuda_of(base));
   return VANE_OK;
 }
 
@@ -116,7 +108,7 @@ static vane_status make_narrow(int64_t count, uint16_t **narrow) {
 
 static vane_status cuda_put_tensor(vane_device *base, const vane_tensor *tensor,
                                    const float *from_host) {
-  int64_t count = count_of(tensor);
+  int64_t count = vane_cuda_count(tensor);
   if (vane_cuda_number(vane_cuda_of(base)) == VANE_NUMBER_FP32)
     return cuda_put(base, tensor->data, from_host, count);
   uint16_t *narrow;
@@ -130,7 +122,7 @@ static vane_status cuda_put_tensor(vane_device *base, const vane_tensor *tensor,
 }
 
 static vane_status cuda_get_tensor(vane_device *base, float *to_host, const vane_tensor *tensor) {
-  int64_t count = count_of(tensor);
+  int64_t count = vane_cuda_count(tensor);
   if (vane_cuda_number(vane_cuda_of(base)) == VANE_NUMBER_FP32)
     return cuda_get(base, to_host, tensor->data, count);
   uint16_t *narrow;

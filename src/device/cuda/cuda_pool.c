@@ -76,8 +76,8 @@ static vane_status cuda_pool_global_backward(vane_device *base, const void *dfea
 static vane_status cuda_pool_flatten_forward(vane_device *base, const vane_tensor *x,
                                              void *features) {
   const cuda_device *device = vane_cuda_of(base);
-  CUDA_TRY(vane_launch_to_float(features, x->data, vane_cuda_number(device),
-                                x->n * x->h * x->w * x->c, device->compute));
+  CUDA_TRY(vane_launch_to_float(features, x->data, vane_cuda_number(device), vane_cuda_count(x),
+                                device->compute));
   return VANE_OK;
 }
 
@@ -85,7 +85,7 @@ static vane_status cuda_pool_flatten_backward(vane_device *base, const void *dfe
                                               const vane_tensor *dx) {
   const cuda_device *device = vane_cuda_of(base);
   CUDA_TRY(vane_launch_from_float(dx->data, dfeatures, vane_cuda_number(device),
-                                  dx->n * dx->h * dx->w * dx->c, device->compute));
+                                  vane_cuda_count(dx), device->compute));
   return VANE_OK;
 }
 

@@ -5,13 +5,13 @@
 #include "base/error.h"
 #include "device/ref/real.h"
 #include "device/ref/ref.h"
+#include "device/shape.h"
 
 static vane_status ref_norm_plan(vane_device *device, const vane_norm_desc *desc,
                                  vane_norm_plan **plan) {
   (void)device;
   *plan = NULL;
-  if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1)
-    return vane_fail(VANE_ERR_ARGUMENT, "batch norm: sizes must be positive");
+  VANE_TRY(vane_norm_shape(desc));
   vane_norm_plan *p = calloc(1, sizeof *p);
   if (!p)
     return vane_fail(VANE_ERR_MEMORY, "no memory for a batch norm's plan");
