@@ -208,6 +208,14 @@ typedef struct vane_adam_desc {
   int decay_mode;      /* VANE_DECAY_* */
 } vane_adam_desc;
 
+/* What Adam reads and writes: one block of reals each. */
+typedef struct vane_adam_memory {
+  void *parameters;
+  const void *gradients;
+  void *m, *v;
+  void *v_max; /* NULL without AMSGrad */
+} vane_adam_memory;
+
 typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
   vane_status (*create)(vane_device *device, size_t bytes, void **memory);
@@ -413,11 +421,9 @@ typedef struct vane_reduce_ops {
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
-  /* (N30..N35). One pass over all segments. m, v like parameters; v_max NULL without AMSGrad.
-   * Writes nothing when record->skip is set. */
+  /* (N30..N35). One pass over all segments. Writes nothing when record->skip is set. */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
-                      void *parameters, const void *gradients, void *m, void *v, void *v_max,
-                      const vane_step_record *record);
+                      const vane_adam_memory *memory, const vane_step_record *record);
 } vane_optim_ops;
 
 struct vane_device {

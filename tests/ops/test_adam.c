@@ -25,8 +25,10 @@ static adam_outputs run_adam(check *c, vane_device *device, const vane_adam_desc
   void *theta = side_put(&s, in->theta, block), *g = side_put(&s, in->g, block);
   void *m = side_put(&s, in->m, block), *v = side_put(&s, in->v, block);
   void *v_max = side_put(&s, in->v_max, block);
-  check_ok(device->optim.adam(device, desc, side_plan_block(&s, segments, n_segments), theta, g, m,
-                              v, desc->amsgrad ? v_max : NULL, side_put_record(&s, record)));
+  const vane_adam_memory memory = {
+      .parameters = theta, .gradients = g, .m = m, .v = v, .v_max = desc->amsgrad ? v_max : NULL};
+  check_ok(device->optim.adam(device, desc, side_plan_block(&s, segments, n_segments), &memory,
+                              side_put_record(&s, record)));
   side_read(&s, theta, out.theta, block);
   side_read(&s, m, out.m, block);
   side_read(&s, v, out.v, block);

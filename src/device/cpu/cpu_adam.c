@@ -95,11 +95,12 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
 }
 
 static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
-                            const vane_block *block, void *parameters, const void *gradients,
-                            void *m, void *v, void *v_max, const vane_step_record *record) {
+                            const vane_block *block, const vane_adam_memory *memory,
+                            const vane_step_record *record) {
   if (record->skip)
     return VANE_OK;
-  const adam_block memory = {parameters, gradients, m, v, v_max};
+  const adam_block reals = {memory->parameters, memory->gradients, memory->m, memory->v,
+                            memory->v_max};
   const adam_step step = step_of(desc, &record->in);
   const int64_t count = cpu_block_end(block);
 #pragma omp parallel num_threads(((cpu_device *)device)->n_threads)
@@ -109,9 +110,9 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
       cpu_share part = cpu_share_meet(share, &block->segments[i]);
       adam_scale scale = scale_of(desc, &block->segments[i], record);
       if (desc->amsgrad)
-        update(step, scale, memory, part.begin, part.end, true);
+        update(step, scale, reals, part.begin, part.end, true);
       else
-        update(step, scale, memory, part.begin, part.end, false);
+        update(step, scale, reals, part.begin, part.end, false);
     }
   }
   return VANE_OK;

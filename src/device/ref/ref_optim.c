@@ -33,11 +33,11 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, d
 }
 
 static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
-                            const vane_block *block, void *parameters, const void *gradients,
-                            void *m, void *v, void *v_max, const vane_step_record *record) {
+                            const vane_block *block, const vane_adam_memory *memory,
+                            const vane_step_record *record) {
   (void)device;
-  real *theta = parameters, *first = m, *second = v, *largest = v_max;
-  const real *g = gradients;
+  real *theta = memory->parameters, *m = memory->m, *v = memory->v, *v_max = memory->v_max;
+  const real *g = memory->gradients;
   if (record->skip)
     return VANE_OK;
   for (int64_t s = 0; s < block->n_segments; ++s) {
@@ -47,7 +47,7 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
     double decay = segment->decay ? desc->weight_decay : 0.0;
     for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
-      adam_state state = {&theta[i], &first[i], &second[i], largest ? &largest[i] : NULL};
+      adam_state state = {&theta[i], &m[i], &v[i], v_max ? &v_max[i] : NULL};
       adam_update(desc, &record->in, gradient, decay, state);
     }
   }
