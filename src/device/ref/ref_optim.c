@@ -1,4 +1,5 @@
-/* Adam (N30..N35). */
+/* Adam (N30..N36). */
+#include <float.h>
 #include <math.h>
 
 #include "device/ref/real.h"
@@ -9,8 +10,25 @@ typedef struct adam_state {
   real *theta, *m, *v, *v_max; /* v_max NULL without AMSGrad */
 } adam_state;
 
+/* (N36) `move` and `divisor` are Adam's own move in units of lr, and what stands under the root. */
+static void adam_watch(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
+                       double theta, double v, double divisor, double move,
+                       vane_adam_telemetry *seen) {
+  bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
+  double root = sqrt(hat ? divisor : divisor / in->bias2);
+  bool live = gradient != 0.0 || divisor > 0.0;
+  seen->live += live;
+  seen->below += live && root < desc->epsilon;
+  seen->underflows += gradient != 0.0 && v < (double)FLT_MIN;
+  seen->ratio += gradient * gradient / fmax(divisor, (double)FLT_MIN) * in->bias2;
+  seen->update += in->lr * move * in->lr * move;
+  seen->weight += theta * theta;
+  seen->largest = fmax(seen->largest, fabs(move));
+}
+
+/* `seen` NULL: nobody watches. */
 static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
-                        double decay, adam_state state) {
+                        double decay, adam_state state, vane_adam_telemetry *seen) {
   double theta = (double)*state.theta;
   if (desc->decay_mode == VANE_DECAY_L2)
     gradient += decay * theta;
@@ -23,11 +41,12 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, d
     divisor = fmax((double)*state.v_max, v);
     *state.v_max = (real)divisor;
   }
-  if (desc->epsilon_mode == VANE_EPSILON_HAT)
-    theta -= in->lr * sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon);
-  else
-    theta -= in->lr * (m / in->bias1) / (sqrt(divisor / in->bias2) + desc->epsilon);
-  *state.theta = (real)theta;
+  double move = desc->epsilon_mode == VANE_EPSILON_HAT
+                    ? sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon)
+                    : m / in->bias1 / (sqrt(divisor / in->bias2) + desc->epsilon);
+  if (seen)
+    adam_watch(desc, in, gradient, (double)*state.theta, v, divisor, move, seen);
+  *state.theta = (real)(theta - in->lr * move);
   *state.m = (real)m;
   *state.v = (real)v;
 }
@@ -48,7 +67,8 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
     for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
       adam_state state = {&theta[i], &m[i], &v[i], v_max ? &v_max[i] : NULL};
-      adam_update(desc, &record->in, gradient, decay, state);
+      adam_update(desc, &record->in, gradient, decay, state,
+                  memory->telemetry ? &memory->telemetry[s] : NULL);
     }
   }
   return VANE_OK;
