@@ -1,5 +1,5 @@
-/* Adam in one pass over one block of memory (N30..N36): 28 bytes per parameter are moved (p, g, m,
- * v read; p, m, v written), 36 with AMSGrad, and nothing else, so memory sets the speed.
+/* Adam in one pass over one block of memory (N30..N35, N40): 28 bytes per parameter are moved (p,
+ * g, m, v read; p, m, v written), 36 with AMSGrad, and nothing else, so memory sets the speed.
  *
  * Both epsilon modes are one formula. With r = sqrt(1 - b2^t), the corrected root is sqrt(v)/r, so
  * (N32) times r/r becomes (N33) with epsilon r in the place of epsilon; neither costs the loop a
@@ -37,14 +37,15 @@ typedef struct adam_block {
   float *m, *v, *v_max;
 } adam_block;
 
-static adam_step step_of(const vane_adam_desc *desc, const vane_step_input *in) {
+static adam_step step_of(const vane_adam_desc *desc, const vane_step_record *record) {
+  const vane_step_input *in = &record->in;
   double root = sqrt(in->bias2);
   double rate2 = 1 - desc->beta2;
   bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
   return (adam_step){.rate1 = (float)(1 - desc->beta1),
                      .rate2 = (float)rate2,
                      .rest2 = (float)(rate2 - (double)(float)rate2),
-                     .length = (float)(in->lr * root / in->bias1),
+                     .length = (float)(vane_record_lr(record) * root / in->bias1),
                      .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root)};
 }
 
@@ -56,7 +57,7 @@ static adam_scale scale_of(const vane_adam_desc *desc, const vane_segment *segme
   bool l2 = desc->decay_mode == VANE_DECAY_L2;
   scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
                          (l2 ? desc->weight_decay : 0));
-  scale.shrink = l2 ? 0 : (float)(record->in.lr * desc->weight_decay);
+  scale.shrink = l2 ? 0 : (float)(vane_record_lr(record) * desc->weight_decay);
   return scale;
 }
 
@@ -70,7 +71,7 @@ static inline float multiply_add(float a, float b, float c) {
 #endif
 }
 
-/* ---- Telemetry (N36) ---------------------------------------------------------------------- */
+/* ---- Telemetry (N40) ---------------------------------------------------------------------- */
 
 /* The root of the smallest normal float: the divisor of g^2 is no smaller. */
 #define LEAST_ROOT 0x1p-63f
@@ -106,9 +107,10 @@ static void sums_add(adam_sums *to, const adam_sums *from) {
 }
 
 static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_t count,
-                          const vane_step_input *in) {
+                          const vane_step_record *record) {
+  const vane_step_input *in = &record->in;
   double unit = sqrt(in->bias2) / in->bias1; /* of a move, in lr */
-  double length = in->lr * unit;
+  double length = vane_record_lr(record) * unit;
   to->live += (double)(count - from->dead);
   to->below += (double)(from->below - from->dead);
   to->underflows += (double)from->underflows;
@@ -185,21 +187,21 @@ static adam_sums update_and_watch(adam_step step, adam_scale scale, adam_block b
 }
 
 static void keep(vane_adam_telemetry *telemetry, const adam_sums *sums, cpu_share part,
-                 const vane_block *block, int64_t segment, const vane_step_input *in,
+                 const vane_block *block, int64_t segment, const vane_step_record *record,
                  adam_rest *rest) {
   int64_t count = part.end - part.begin;
   if (part.begin > block->segments[segment].offset)
     *rest = (adam_rest){*sums, segment, count};
   else
-    telemetry_add(&telemetry[segment], sums, count, in);
+    telemetry_add(&telemetry[segment], sums, count, record);
 }
 
 static void keep_rests(const cpu_device *cpu, vane_adam_telemetry *telemetry,
-                       const vane_step_input *in) {
+                       const vane_step_record *record) {
   for (int thread = 0; thread < cpu->n_threads; thread++) {
     adam_rest *rest = rest_of(cpu, thread);
     if (rest->count > 0)
-      telemetry_add(&telemetry[rest->segment], &rest->sums, rest->count, in);
+      telemetry_add(&telemetry[rest->segment], &rest->sums, rest->count, record);
   }
 }
 
@@ -211,8 +213,9 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
   const cpu_device *cpu = (const cpu_device *)device;
   const adam_block reals = {memory->parameters, memory->gradients, memory->m, memory->v,
                             memory->v_max};
-  const adam_step step = step_of(desc, &record->in);
+  const adam_step step = step_of(desc, record);
   const int64_t count = cpu_block_end(block);
+  const bool watch = memory->telemetry && record->in.watch;
   for (int thread = 0; thread < cpu->n_threads; thread++)
     rest_of(cpu, thread)->count = 0;
 #pragma omp parallel num_threads(cpu->n_threads)
@@ -223,10 +226,9 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
       if (part.begin >= part.end)
         continue;
       adam_scale scale = scale_of(desc, &block->segments[i], record);
-      if (memory->telemetry) {
+      if (watch) {
         adam_sums sums = update_and_watch(step, scale, reals, part, desc->amsgrad);
-        keep(memory->telemetry, &sums, part, block, i, &record->in,
-             rest_of(cpu, omp_get_thread_num()));
+        keep(memory->telemetry, &sums, part, block, i, record, rest_of(cpu, omp_get_thread_num()));
       } else if (desc->amsgrad) {
         update(step, scale, reals, part, true, false);
       } else {
@@ -234,8 +236,8 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
       }
     }
   }
-  if (memory->telemetry)
-    keep_rests(cpu, memory->telemetry, &record->in);
+  if (watch)
+    keep_rests(cpu, memory->telemetry, record);
   return VANE_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Adam (N30..N36). */
+/* Adam (N30..N35, N40). */
 #include <float.h>
 #include <math.h>
 
@@ -10,30 +10,33 @@ typedef struct adam_state {
   real *theta, *m, *v, *v_max; /* v_max NULL without AMSGrad */
 } adam_state;
 
-/* (N36) `move` and `divisor` are Adam's own move in units of lr, and what stands under the root. */
-static void adam_watch(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
+/* (N40) `move` is Adam's own, in units of lr; `divisor` is what stands under the root. */
+static void adam_watch(const vane_adam_desc *desc, const vane_step_record *record, double gradient,
                        double theta, double v, double divisor, double move,
                        vane_adam_telemetry *seen) {
   bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
-  double root = sqrt(hat ? divisor : divisor / in->bias2);
+  double root = sqrt(hat ? divisor : divisor / record->in.bias2);
+  double update = vane_record_lr(record) * move;
   bool live = gradient != 0.0 || divisor > 0.0;
   seen->live += live;
   seen->below += live && root < desc->epsilon;
   seen->underflows += gradient != 0.0 && v < (double)FLT_MIN;
-  seen->ratio += gradient * gradient / fmax(divisor, (double)FLT_MIN) * in->bias2;
-  seen->update += in->lr * move * in->lr * move;
+  seen->ratio += gradient * gradient / fmax(divisor, (double)FLT_MIN) * record->in.bias2;
+  seen->update += update * update;
   seen->weight += theta * theta;
   seen->largest = fmax(seen->largest, fabs(move));
 }
 
 /* `seen` NULL: nobody watches. */
-static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
+static void adam_update(const vane_adam_desc *desc, const vane_step_record *record, double gradient,
                         double decay, adam_state state, vane_adam_telemetry *seen) {
-  double theta = (double)*state.theta;
+  const vane_step_input *in = &record->in;
+  double lr = vane_record_lr(record);
+  double theta = (double)*state.theta, before = theta;
   if (desc->decay_mode == VANE_DECAY_L2)
     gradient += decay * theta;
   else
-    theta -= in->lr * decay * theta;
+    theta -= lr * decay * theta;
   double m = desc->beta1 * (double)*state.m + (1.0 - desc->beta1) * gradient;
   double v = desc->beta2 * (double)*state.v + (1.0 - desc->beta2) * gradient * gradient;
   double divisor = v;
@@ -45,8 +48,8 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, d
                     ? sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon)
                     : m / in->bias1 / (sqrt(divisor / in->bias2) + desc->epsilon);
   if (seen)
-    adam_watch(desc, in, gradient, (double)*state.theta, v, divisor, move, seen);
-  *state.theta = (real)(theta - in->lr * move);
+    adam_watch(desc, record, gradient, before, v, divisor, move, seen);
+  *state.theta = (real)(theta - lr * move);
   *state.m = (real)m;
   *state.v = (real)v;
 }
@@ -67,8 +70,8 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
     for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
       adam_state state = {&theta[i], &m[i], &v[i], v_max ? &v_max[i] : NULL};
-      adam_update(desc, &record->in, gradient, decay, state,
-                  memory->telemetry ? &memory->telemetry[s] : NULL);
+      adam_update(desc, record, gradient, decay, state,
+                  memory->telemetry && record->in.watch ? &memory->telemetry[s] : NULL);
     }
   }
   return VANE_OK;
