@@ -65,7 +65,7 @@ static vane_status ref_draw(vane_device *device, void *to, int64_t count,
     float four[4];
     vane_random_floats(desc->seed, desc->stream, desc->step, desc->index + (uint64_t)i / 4,
                        desc->low, desc->high, four);
-    out[i] = four[i % 4];
+    out[i] = (real)four[i % 4];
   }
   return VANE_OK;
 }
