@@ -152,22 +152,20 @@ static vane_adam_desc desc_of(int mode) {
 }
 
 static void check_modes(check *c) {
-  static const int64_t steps[] = {1, 2000};
-  for (int mode = 0; mode < N_MODES; ++mode)
-    for (int i = 0; i < 2; ++i) {
-      vane_adam_desc desc = desc_of(mode);
-      adam_inputs in = draw_inputs(c);
-      vane_step_record record = record_of(steps[i]);
-      if (mode & MODE_LIMIT) {
-        record.guard.largest_lr = 1.5e-3; /* below that of the second step */
-        record.coefficient[VANE_LOSS_REGULARIZATION] = 0.0;
-      }
-      adam_outputs got = run_adam(c, c->subject, &desc, &in, &record, true);
-      adam_outputs want = run_adam(c, c->oracle, &desc, &in, &record, true);
-      check_label(c, "mode %d, step %d", mode, (int)steps[i]);
-      for (int s = 0; s < n_segments; ++s)
-        compare_seen(c, &got.seen[s], &want.seen[s], s);
+  for (int mode = 0; mode < N_MODES; ++mode) {
+    vane_adam_desc desc = desc_of(mode);
+    adam_inputs in = draw_inputs(c);
+    vane_step_record record = record_of(mode % 3 ? 2000 : 1);
+    if (mode & MODE_LIMIT) {
+      record.guard.largest_lr = 1.5e-3; /* below that of the second step */
+      record.coefficient[VANE_LOSS_REGULARIZATION] = 0.0;
     }
+    adam_outputs got = run_adam(c, c->subject, &desc, &in, &record, true);
+    adam_outputs want = run_adam(c, c->oracle, &desc, &in, &record, true);
+    check_label(c, "mode %d", mode);
+    for (int s = 0; s < n_segments; ++s)
+      compare_seen(c, &got.seen[s], &want.seen[s], s);
+  }
 }
 
 /* By hand: two parameters that are alive, of which one is below epsilon and underflows, and one
@@ -222,7 +220,7 @@ static void assert_same_results(check *c, const adam_outputs *got, const adam_ou
 }
 
 static void check_watching_changes_nothing(check *c) {
-  for (int mode = 0; mode < N_MODES; ++mode) {
+  for (int mode = 0; mode <= (MODE_HAT | MODE_AMSGRAD); ++mode) {
     vane_adam_desc desc = desc_of(mode);
     adam_inputs in = draw_inputs(c);
     vane_step_record record = record_of(10);
