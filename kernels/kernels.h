@@ -193,10 +193,8 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. v_max NULL
- * without AMSGrad. */
-cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
-                             const float *gradients, float *m, float *v, float *v_max,
+/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. */
+cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
                              const vane_step_record *record, cudaStream_t stream);
 
 #ifdef __cplusplus

@@ -2,10 +2,9 @@
 #include "device/cuda/cuda_block.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
-                             void *parameters, const void *gradients, void *m, void *v, void *v_max,
-                             const vane_step_record *record) {
-  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), parameters, gradients, m, v,
-                            desc->amsgrad ? v_max : NULL, record, vane_cuda_of(base)->compute));
+                             const vane_adam_memory *memory, const vane_step_record *record) {
+  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), *memory, record,
+                            vane_cuda_of(base)->compute));
   return VANE_OK;
 }
 
