@@ -48,7 +48,8 @@ static void threads_see_all_or_nothing(void **state) {
   for (int round = 0; round < 50; round++) {
     vane_example_cache *cache;
     assert_ok(vane_example_cache_create(64, N_BYTES, &cache));
-    assert_ok(vane_parallel_run(8, 4, keep_and_find, cache));
+    const vane_parallel threads = {.work = keep_and_find, .user = cache};
+    assert_ok(vane_parallel_run(&threads, 8, 4));
     vane_example_cache_destroy(cache);
   }
 }
