@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "lab/matrix.h"
 #include "lab/workers.h"
 
 static const char help[] =
@@ -107,6 +108,8 @@ static bool read_options(int argc, char **argv, lab_call *call, int *exit_status
     case 'n':
       if (!count_read(optarg, &call->n_seeds))
         return wrong_count("seeds"), false;
+      if (call->n_seeds > VANE_LAB_MAX_SEEDS)
+        return wrong_call("lab", "at most %d seeds", VANE_LAB_MAX_SEEDS), false;
       break;
     case 'm':
       if (!count_read(optarg, &call->n_jobs))

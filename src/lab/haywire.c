@@ -53,14 +53,16 @@ static vane_status tell_finding(const trial_run *self, const vane_lab_finding *f
   return status;
 }
 
-/* Trains as `config` says, writes the curve, and says what came out. */
+/* Trains as `config` says, writes the curve, and says what came out; `epoch` is in steps. */
 static vane_status investigate(const trial_run *self, const vane_config *config,
-                               const vane_lab_options *options, vane_lab_finding *finding) {
+                               const vane_lab_options *options, vane_lab_finding *finding,
+                               int64_t *epoch) {
   char path[1200];
   vane_lab_curve curve;
   VANE_TRY(vane_lab_experiment(config, options, NULL, &curve));
   vane_lab_curve_judge(&curve, finding->problem->scale, &finding->outcome);
   finding->restarted_at = curve.first;
+  *epoch = curve.window;
   finding->lr = config->optim_lr;
   finding->epsilon = config->optim_epsilon;
   finding->epsilon_mode = config->optim_epsilon_mode;
@@ -73,24 +75,21 @@ static vane_status investigate(const trial_run *self, const vane_config *config,
 }
 
 /* The step of the last checkpoint well before the first spike; 0: there is none. */
-static int64_t step_before(const vane_config *config, const vane_lab_outcome *outcome) {
-  int64_t epoch = (config->data_train_count + config->train_batch - 1) / config->train_batch;
+static int64_t step_before(const vane_lab_outcome *outcome, int64_t epoch) {
   int64_t latest = outcome->first_spike - EPOCHS_BEFORE * epoch;
   return latest > 0 ? latest / SAVE_EVERY * SAVE_EVERY : 0;
 }
 
 static vane_status restart(const trial_run *self, const vane_config *config, const char *folder,
-                           vane_lab_options options, vane_lab_finding *finding) {
-  int64_t from = step_before(config, &finding->outcome);
-  if (!from)
-    return VANE_OK;
+                           int64_t from, vane_lab_options options, vane_lab_finding *finding) {
   char path[1200];
   snprintf(path, sizeof path, "%s/checkpoints/step-%08" PRId64 ".safetensors", folder, from);
   vane_config other = *config;
   VANE_TRY(vane_config_set(&other, OTHER_ORDER));
   options.checkpoint = path;
   options.run = NULL;
-  return investigate(self, &other, &options, finding);
+  int64_t epoch;
+  return investigate(self, &other, &options, finding, &epoch);
 }
 
 static vane_status run_and_restart(const trial_run *self, const vane_config *config,
@@ -104,10 +103,12 @@ static vane_status run_and_restart(const trial_run *self, const vane_config *con
   free(text);
   VANE_TRY(status);
   options.save_every = SAVE_EVERY;
-  status = investigate(self, config, &options, finding);
+  int64_t epoch;
+  status = investigate(self, config, &options, finding, &epoch);
   vane_run_close(options.run);
   VANE_TRY(status);
-  return restart(self, config, folder, options, finding);
+  int64_t from = step_before(&finding->outcome, epoch);
+  return from ? restart(self, config, folder, from, options, finding) : VANE_OK;
 }
 
 static vane_status run_trial(void *user, int64_t trial, const vane_lab_mouth *mouth) {
@@ -121,7 +122,8 @@ static vane_status run_trial(void *user, int64_t trial, const vane_lab_mouth *mo
                                       plan->n_assignments, &config));
   if (finding.problem->restarts)
     return run_and_restart(&self, &config, options, &finding);
-  return investigate(&self, &config, &options, &finding);
+  int64_t epoch;
+  return investigate(&self, &config, &options, &finding, &epoch);
 }
 
 /* --- in the calling process --- */

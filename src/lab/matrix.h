@@ -7,6 +7,8 @@
 #include "lab/outcome.h"
 #include "lab/remedies.h"
 
+#define VANE_LAB_MAX_SEEDS 1000
+
 typedef struct vane_lab_cell {
   const vane_lab_problem *problem; /* borrowed, as the remedy */
   const vane_lab_remedy *remedy;
@@ -20,7 +22,7 @@ typedef struct vane_lab_matrix {
   int n_problems;
   const vane_lab_remedy *const *remedies;
   int n_remedies;
-  int64_t n_seeds; /* 1 .. n_seeds */
+  int64_t n_seeds; /* seeds 1 .. n_seeds, at most VANE_LAB_MAX_SEEDS */
   int64_t n_jobs;
   const char *const *assignments; /* [n_assignments]: KEY=VALUE on top of every cell */
   int n_assignments;

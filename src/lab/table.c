@@ -21,11 +21,8 @@ static double median(double *values, int64_t n) {
   return values[(n - 1) / 2];
 }
 
-enum { MAX_SEEDS = 1000 }; /* of which the medians are taken */
-
 static void sum_up(const vane_lab_cell *cells, int64_t n, vane_lab_row *row) {
-  double values[MAX_SEEDS];
-  n = n < MAX_SEEDS ? n : MAX_SEEDS;
+  double values[VANE_LAB_MAX_SEEDS];
   *row = (vane_lab_row){.problem = cells->problem, .remedy = cells->remedy, .n = n};
   for (int64_t i = 0; i < n; i++) {
     const vane_lab_outcome *outcome = &cells[i].outcome;
