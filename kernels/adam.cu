@@ -1,37 +1,13 @@
-// Adam in one launch over all segments of the block of parameters (N30..N35, N40): 28 bytes per
-// parameter are moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, in 128-bit loads and
-// stores, and little else, so memory sets the speed.
-//
-// The formulas and their order of roundings are src/device/cpu/cpu_adam.c's, where they are
-// explained: with fused multiply-adds both give the same bits.
+// Adam in one launch over all segments of the block of parameters (N30..N35, N40, N60..N66): 28
+// bytes per parameter are moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, in 128-bit
+// loads and stores, and little else, so memory sets the speed.
 #include <float.h>
 
-#include "chunk.cuh"
-
-// The root of the smallest normal float: the divisor of g^2 is no smaller.
-static constexpr float LEAST_ROOT = 1.0842021724855044e-19f; // 2^-63
-
-// A kernel for each combination, so that none pays for another.
-enum { AMSGRAD = 1, TELEMETRY = 2 };
+#include "adam.cuh"
 
 // Blocks on a multiprocessor: registers enough for half of the threads of any, which hides the
 // latency of its memory.
 static constexpr int LEAST_BLOCKS = 4;
-
-// What differs between segments: g = gradient * grad + weight * theta.
-struct adam_scale {
-  float gradient, weight;
-  float shrink; // decoupled decay takes off so much of theta
-};
-
-// What a block of threads works out in double, once, from the step's record.
-struct adam_step {
-  float rate1, rate2; // 1 - b1, 1 - b2
-  float rest2;        // what rounding took from 1 - b2
-  float length;       // lr r/(1 - b1^t), r = sqrt(1 - b2^t)
-  float epsilon;      // beside the uncorrected root
-  adam_scale scale;   // of the block's segment
-};
 
 struct adam_reals {
   float *theta;
@@ -39,35 +15,8 @@ struct adam_reals {
   float *m, *v, *v_max; // v_max NULL without AMSGrad
 };
 
-static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chunk,
-                                      const vane_step_record *record) {
-  adam_scale scale = {(float)(record->clip * record->coefficient[chunk.task]), 0.0f, 0.0f};
-  if (!chunk.decay)
-    return scale;
-  bool l2 = desc.decay_mode == VANE_DECAY_L2;
-  scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
-                         (l2 ? desc.weight_decay : 0.0));
-  scale.shrink = l2 ? 0.0f : (float)(vane_record_lr(record) * desc.weight_decay);
-  return scale;
-}
-
-static __device__ adam_step step_of(const vane_adam_desc &desc, vane_chunk chunk,
-                                    const vane_step_record *record) {
-  double root = sqrt(record->in.bias2);
-  double rate2 = 1.0 - desc.beta2;
-  bool hat = desc.epsilon_mode == VANE_EPSILON_HAT;
-  adam_step step;
-  step.rate1 = (float)(1.0 - desc.beta1);
-  step.rate2 = (float)rate2;
-  step.rest2 = (float)(rate2 - (double)(float)rate2);
-  step.length = (float)(vane_record_lr(record) * root / record->in.bias1);
-  step.epsilon = (float)(hat ? desc.epsilon : desc.epsilon * root);
-  step.scale = scale_of(desc, chunk, record);
-  return step;
-}
-
-// Telemetry of what a thread updated, without the factors that all have in common: `moved` and
-// `largest` are of m / (root + epsilon). A thread adds up few terms of one sign, in floats.
+// Telemetry of what a thread updated, without the factors that all have in common. A thread adds up
+// few terms of one sign, in floats.
 struct adam_sums {
   float ratio, moved, weight, largest;
   uint32_t counts; // the dead, those below (the dead among them), underflows: ten bits each
@@ -79,43 +28,35 @@ static __device__ double block_count(const adam_sums &sums, int which) {
   return block_sum((double)(sums.counts >> which * COUNT_BITS & ((1u << COUNT_BITS) - 1)));
 }
 
-static __device__ __forceinline__ void watch(adam_sums &sums, float epsilon, float g, float v,
-                                             float second, float root, float move, float before) {
-  float size = fabsf(g), length = fabsf(move);
-  float share = g / (root > LEAST_ROOT ? root : LEAST_ROOT);
+static __device__ __forceinline__ void watch(const adam_step &step, const adam_result &to,
+                                             float before, adam_sums &sums) {
+  float size = fabsf(to.g), length = fabsf(to.move);
+  float share = to.g / (to.root > LEAST_ROOT ? to.root : LEAST_ROOT);
   sums.ratio = fmaf(share, share, sums.ratio);
-  sums.moved = fmaf(move, move, sums.moved);
+  sums.moved = fmaf(to.move, to.move, sums.moved);
   sums.weight = fmaf(before, before, sums.weight);
   sums.largest = length > sums.largest ? length : sums.largest;
-  sums.counts += size + second <= 0.0f ? 1u : 0u;
-  sums.counts += root < epsilon ? 1u << COUNT_BITS : 0u;
-  sums.counts += size > 0.0f && v < FLT_MIN ? 1u << 2 * COUNT_BITS : 0u;
+  sums.counts += size + to.second <= 0.0f ? 1u : 0u;
+  sums.counts += to.root < step.epsilon ? 1u << COUNT_BITS : 0u;
+  sums.counts += size > 0.0f && to.v < FLT_MIN ? 1u << 2 * COUNT_BITS : 0u;
 }
 
 template <int MODE>
-static __device__ __forceinline__ void update(const adam_step &step, float grad, float &theta,
+static __device__ __forceinline__ void update(const adam_step &step, float gradient, float &theta,
                                               float &m, float &v, float &v_max, adam_sums &sums) {
-  float before = theta;
-  float g = fmaf(step.scale.gradient, grad, step.scale.weight * before);
-  m = fmaf(step.rate1, g, fmaf(-step.rate1, m, m));
-  float growth = fmaf(g, g, -v);
-  v = fmaf(step.rate2, growth, fmaf(step.rest2, growth, v));
-  float second = v;
-  if (MODE & AMSGRAD) {
-    second = v_max > v ? v_max : v;
-    v_max = second;
-  }
-  float root = sqrtf(second);
-  float move = m / (root + step.epsilon);
-  theta = fmaf(-step.length, move, fmaf(-step.scale.shrink, before, before));
+  const adam_result to = result_of<MODE>(step, theta, gradient, m, v, v_max);
   if (MODE & TELEMETRY)
-    watch(sums, step.epsilon, g, v, second, root, move, before);
+    watch(step, to, theta, sums);
+  theta = to.theta;
+  m = to.m;
+  v = to.v;
+  v_max = to.second;
 }
 
 // V neighbours from i on.
 template <int MODE, int V>
-static __device__ __forceinline__ void update_at(const adam_step &step, adam_reals at, int i,
-                                                 adam_sums &sums) {
+static __device__ __forceinline__ void update_at(const adam_step &step, const adam_reals &at,
+                                                 int64_t i, adam_sums &sums) {
   float theta[V], gradient[V], m[V], v[V], v_max[V];
   load(theta, at.theta + i);
   load(gradient, at.gradient + i);
@@ -133,52 +74,54 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_rea
     store(at.v_max + i, v_max);
 }
 
-// A thread's part of a chunk.
+// A thread's part of a chunk. Addresses are counted from the beginning of the block, so that one
+// index in registers serves all arrays.
 template <int MODE>
-static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step, adam_reals at,
-                                                         int count) {
+static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step,
+                                                         const adam_reals &at, vane_chunk chunk) {
   adam_sums sums = {};
-  for (int i = 4 * (int)threadIdx.x; i + 4 <= count; i += 4 * (int)blockDim.x)
-    update_at<MODE, 4>(step, at, i, sums);
-  int last = count / 4 * 4 + (int)threadIdx.x; // of one to three
-  if (last < count)
-    update_at<MODE, 1>(step, at, last, sums);
+  for (int i = 4 * (int)threadIdx.x; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
+    update_at<MODE, 4>(step, at, chunk.offset + i, sums);
+  int last = chunk.count / 4 * 4 + (int)threadIdx.x; // of one to three
+  if (last < chunk.count)
+    update_at<MODE, 1>(step, at, chunk.offset + last, sums);
   return sums;
 }
 
 // By the whole block: what its threads saw joins the chunk's telemetry.
 static __device__ void keep(vane_adam_telemetry *to, const adam_sums &sums, int count,
-                            const vane_step_record *record) {
+                            const adam_step &step) {
   double dead = block_count(sums, 0), below = block_count(sums, 1);
   double underflows = block_count(sums, 2);
   double ratio = block_sum((double)sums.ratio), moved = block_sum((double)sums.moved);
   double weight = block_sum((double)sums.weight), largest = block_max((double)sums.largest);
   if (threadIdx.x != 0)
     return;
-  double unit = sqrt(record->in.bias2) / record->in.bias1; // of a move, in lr
-  double length = vane_record_lr(record) * unit;
+  double length = step.lr * step.move_unit;
   to->live += (double)count - dead;
   to->below += below - dead;
   to->underflows += underflows;
-  to->ratio += record->in.bias2 * ratio;
+  to->ratio += step.correction * ratio;
   to->update += length * length * moved;
   to->weight += weight;
-  to->largest = fmax(to->largest, unit * largest);
+  to->largest = fmax(to->largest, step.move_unit * largest);
 }
 
 // A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.
-// `telemetry` has an entry per chunk; it is looked at with TELEMETRY alone, in steps that are
-// watched.
+// `telemetry` and `limits` have an entry per chunk. The first is looked at with TELEMETRY alone, in
+// steps that are watched; the second may be NULL.
 template <int MODE>
 static __global__ void __launch_bounds__(BLOCK, LEAST_BLOCKS)
     k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_reals at,
-           vane_adam_telemetry *telemetry, const vane_step_record *record) {
+           vane_adam_telemetry *telemetry, const vane_adam_limit *limits,
+           const vane_step_record *record) {
   __shared__ vane_chunk shared_chunk;
   __shared__ bool shared_watch;
   __shared__ adam_step shared_step;
   if (threadIdx.x == 0) { // alone, so that these bytes do not count beside the parameters'
     vane_chunk chunk = chunks[blockIdx.x];
-    const adam_step step = step_of(desc, chunk, record);
+    const adam_step step =
+        step_of<MODE>(desc, chunk, limits ? limits + blockIdx.x : nullptr, record);
     if (record->skip)
       chunk.count = 0;
     if (MODE & TELEMETRY)
@@ -189,15 +132,12 @@ static __global__ void __launch_bounds__(BLOCK, LEAST_BLOCKS)
   __syncthreads();
   const vane_chunk chunk = shared_chunk;
   const adam_step step = shared_step;
-  at.theta += chunk.offset, at.gradient += chunk.offset, at.m += chunk.offset, at.v += chunk.offset;
-  if (MODE & AMSGRAD)
-    at.v_max += chunk.offset;
   if (!(MODE & TELEMETRY) || !shared_watch) {
-    update_chunk<MODE & ~TELEMETRY>(step, at, chunk.count);
+    update_chunk<MODE & ~TELEMETRY>(step, at, chunk);
     return;
   }
-  adam_sums sums = update_chunk<MODE>(step, at, chunk.count);
-  keep(telemetry + blockIdx.x, sums, chunk.count, record);
+  adam_sums sums = update_chunk<MODE>(step, at, chunk);
+  keep(telemetry + blockIdx.x, sums, chunk.count, shared_step);
 }
 
 // Threads of a block: one for each four reals of the average chunk, so that few stand idle where
@@ -210,10 +150,10 @@ static unsigned adam_block(vane_chunks chunks) {
 
 template <int MODE>
 static cudaError_t launch(const vane_adam_desc &desc, vane_chunks chunks, adam_reals at,
-                          vane_adam_telemetry *telemetry, const vane_step_record *record,
+                          const vane_adam_memory &memory, const vane_step_record *record,
                           cudaStream_t stream) {
   return VANE_LAUNCH_MEETING(k_adam<MODE>, (unsigned)chunks.n, adam_block(chunks), stream, desc,
-                             chunks.chunk, at, telemetry, record);
+                             chunks.chunk, at, memory.telemetry, memory.limits, record);
 }
 
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
@@ -227,10 +167,18 @@ cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_
     return cudaErrorInvalidValue;
   adam_reals at = {(float *)memory.parameters, (const float *)memory.gradients, (float *)memory.m,
                    (float *)memory.v, (float *)memory.v_max};
-  vane_adam_telemetry *telemetry = memory.telemetry;
-  if (desc.amsgrad)
-    return telemetry ? launch<AMSGRAD | TELEMETRY>(desc, chunks, at, telemetry, record, stream)
-                     : launch<AMSGRAD>(desc, chunks, at, telemetry, record, stream);
-  return telemetry ? launch<TELEMETRY>(desc, chunks, at, telemetry, record, stream)
-                   : launch<0>(desc, chunks, at, telemetry, record, stream);
+  static cudaError_t (*const launches[])(const vane_adam_desc &, vane_chunks, adam_reals,
+                                         const vane_adam_memory &, const vane_step_record *,
+                                         cudaStream_t) = {launch<0>,
+                                                          launch<AMSGRAD>,
+                                                          launch<TELEMETRY>,
+                                                          launch<AMSGRAD | TELEMETRY>,
+                                                          launch<GENERAL>,
+                                                          launch<GENERAL | AMSGRAD>,
+                                                          launch<GENERAL | TELEMETRY>,
+                                                          launch<GENERAL | AMSGRAD | TELEMETRY>};
+  const bool general = desc.rule != VANE_RULE_ADAM || desc.spike_clip > 0.0 || desc.resets;
+  const int mode =
+      (desc.amsgrad ? AMSGRAD : 0) | (memory.telemetry ? TELEMETRY : 0) | (general ? GENERAL : 0);
+  return launches[mode](desc, chunks, at, memory, record, stream);
 }

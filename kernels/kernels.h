@@ -50,6 +50,8 @@ typedef struct vane_chunks {
   const vane_chunk *chunk; /* [n], device memory, in the order of the block */
   int64_t n;               /* below 2^31 */
   int64_t n_reals;         /* in all chunks */
+  const int64_t *first;    /* [n_segments + 1], device memory: a segment's first chunk */
+  int64_t n_segments;      /* below 2^31 */
 } vane_chunks;
 
 /* ---- elementwise.cu ---- */
@@ -200,10 +202,16 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35, N40). One launch over all chunks; writes nothing where record->skip is set. Telemetry
- * has an entry per chunk. */
+/* (N30..N35, N40, N60..N66). One launch over all chunks; writes nothing where record->skip is set.
+ * Telemetry and limits have an entry per chunk. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
                              const vane_step_record *record, cudaStream_t stream);
+
+/* ---- limits.cu ---- */
+
+/* (N67, N68). memory.limits, an entry per chunk; two launches. */
+cudaError_t vane_launch_limits(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
+                               const vane_step_record *record, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -130,8 +130,10 @@ cudaError_t vane_launch_gram(const void *const slots[VANE_N_HEADS], int64_t coun
   gram_sources from = {{}, count, parameters, gradients};
   if (!take_slots(slots, from.slot) || !is_aligned(parameters) || !is_aligned(gradients))
     return cudaErrorInvalidValue;
-  if (!parameters)
-    chunks = {nullptr, (count + VANE_CHUNK_REALS - 1) / VANE_CHUNK_REALS, count};
+  if (!parameters) {
+    chunks.n = (count + VANE_CHUNK_REALS - 1) / VANE_CHUNK_REALS;
+    chunks.n_reals = count;
+  }
   return VANE_LAUNCH_MEETING(k_gram, chunk_blocks(chunks.n_reals), BLOCK, stream, chunks, from,
                              record, scratch);
 }

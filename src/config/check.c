@@ -150,9 +150,29 @@ static vane_status check_schedule(const vane_config *config) {
   return VANE_OK;
 }
 
+static vane_status check_rule(const vane_config *config) {
+  int rule = config->optim_rule;
+  if (config->optim_amsgrad && rule == VANE_RULE_ADOPT)
+    return vane_fail(VANE_ERR_CONFIG, "optim.amsgrad: optim.rule adopt has no such variant");
+  if (config->optim_amsgrad_decay < 1 && !config->optim_amsgrad)
+    return vane_fail(VANE_ERR_CONFIG,
+                     "optim.amsgrad_decay: nothing is kept that could shrink; set optim.amsgrad");
+  if (config->optim_update_clip > 0 && (rule == VANE_RULE_ADOPT || rule == VANE_RULE_ADABELIEF))
+    return vane_fail(VANE_ERR_CONFIG,
+                     "optim.update_clip: optim.rule %s does not divide by the mean of g^2, which "
+                     "this clip judges g by",
+                     rule == VANE_RULE_ADOPT ? "adopt" : "adabelief");
+  if (config->optim_update_clip > 0 && config->grad_clip_adaptive > 0)
+    return vane_fail(VANE_ERR_CONFIG,
+                     "optim.update_clip and grad.clip.adaptive: one at a time; each judges the "
+                     "gradient that the other one changes");
+  return VANE_OK;
+}
+
 vane_status vane_config_check(const vane_config *config) {
   VANE_TRY(check_model(config));
   VANE_TRY(check_data(config));
   VANE_TRY(check_train(config));
+  VANE_TRY(check_rule(config));
   return check_schedule(config);
 }

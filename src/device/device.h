@@ -56,11 +56,14 @@ typedef struct vane_tensor {
 typedef struct vane_step_input {
   int64_t step;                   /* 1 for the first */
   double lr;                      /* the learning rate that the schedule says */
-  double bias1, bias2;            /* 1 - beta1^step, 1 - beta2^step */
+  double bias1, bias2;            /* 1 - beta1^t, 1 - beta2^t, t steps since the last reset */
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
                            [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
-  int32_t watch;                           /* Adam keeps telemetry of this step */
+  double rectification; /* RAdam's r; 0: v is not known well enough, so nothing divides */
+  double adopt_limit;   /* ADOPT: of g / sqrt(v); 0: none */
+  int32_t reset;        /* Adam takes the moments for zeros */
+  int32_t watch;        /* Adam keeps telemetry of this step */
 } vane_step_input;
 
 typedef struct vane_step_sum { /* over the steps since the host last cleared it */
@@ -227,11 +230,17 @@ typedef struct vane_decide_desc {
 } vane_decide_desc;
 
 typedef struct vane_adam_desc {
+  int rule; /* VANE_RULE_*, zero: Adam's own */
   double beta1, beta2, epsilon;
   int epsilon_mode; /* VANE_EPSILON_* */
   bool amsgrad;
-  double weight_decay; /* on segments with decay */
-  int decay_mode;      /* VANE_DECAY_* */
+  double amsgrad_decay; /* v_max shrinks by this factor each step; 0: it never does */
+  double weight_decay;  /* on segments with decay */
+  int decay_mode;       /* VANE_DECAY_* */
+  double spike_clip;    /* g^2 / v at most; 0: no limit */
+  bool resets;          /* there may be steps with in.reset */
+  double update_clip;   /* optim.limits: largest RMS of g^2 / vhat that leaves lr alone; 0: none */
+  double adaptive_clip; /* optim.limits: |g| at most so many |theta|; 0: none */
 } vane_adam_desc;
 
 /* Random numbers by counter: the same on every device, whatever its threads and its real are. */
@@ -250,7 +259,17 @@ typedef struct vane_adam_memory {
   void *v_max;                           /* NULL without AMSGrad */
   struct vane_adam_telemetry *telemetry; /* [block->n_parts], added to in steps that are watched;
                                             NULL: never */
+  struct vane_adam_limit *limits;        /* [block->n_parts], of optim.limits; NULL: none */
 } vane_adam_memory;
+
+/* (N68) The norm that a tensor of smaller weights is taken to have, as in AGC's paper: biases begin
+ * at zero. */
+#define VANE_LEAST_WEIGHT 1e-3
+
+/* What a segment's gradient and learning rate are multiplied by, the same in all of its parts. */
+typedef struct vane_adam_limit {
+  double gradient, lr;
+} vane_adam_limit;
 
 /* What Adam saw of a part of a segment (N40): sums over the watched steps since the host last
  * cleared and over the parameters. A skipped step adds nothing. */
@@ -472,7 +491,13 @@ typedef struct vane_reduce_ops {
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
-  /* (N30..N35, N40). One pass over all segments. Writes nothing when record->skip is set. */
+  /* (N67), (N68). memory->limits from the parameters, gradients and moments before the step, a pass
+   * over them: for desc->update_clip or desc->adaptive_clip, of which only one is set. Writes
+   * something, whatever it is worth, when record->skip is set. */
+  vane_status (*limits)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
+                        const vane_adam_memory *memory, const vane_step_record *record);
+  /* (N30..N35, N40, N60..N66). One pass over all segments. Writes nothing when record->skip is set.
+   */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
 } vane_optim_ops;

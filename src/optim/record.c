@@ -29,12 +29,39 @@ static void shuffle_projection(uint64_t seed, int64_t step,
   }
 }
 
+/* Steps since the moments began: 1 for the first, and for one that sets them back. */
+static int64_t age_of(const vane_config *config, int64_t step) {
+  int64_t every = config->optim_reset_every;
+  return every > 0 ? (step - 1) % every + 1 : step;
+}
+
+/* (N66) What a reset leaves of the learning rate, in SPAM's course: half a cosine from 0.01 on. */
+static double reset_scale(const vane_config *config, int64_t step, int64_t age) {
+  const double pi = 3.141592653589793238462643383280;
+  if (step == age || age > config->optim_reset_warmup)
+    return 1;
+  return 1 - 0.99 * 0.5 * (1 + cos(pi * (double)(age - 1) / (double)config->optim_reset_warmup));
+}
+
+/* (N63) */
+static double rectification(double beta2, int64_t age) {
+  double t = (double)age, most = 2 / (1 - beta2) - 1;
+  double length = most - 2 * t * pow(beta2, t) / bias(beta2, age);
+  if (!(length > 5))
+    return 0;
+  return sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length));
+}
+
 void vane_step_input_fill(const vane_config *config, int64_t step,
                           const int64_t n_counted[VANE_N_HEADS], vane_step_input *input) {
   input->step = step;
-  input->lr = vane_schedule_lr(config, step);
-  input->bias1 = bias(config->optim_beta1, step);
-  input->bias2 = bias(config->optim_beta2, step);
+  const int64_t age = age_of(config, step);
+  input->lr = vane_schedule_lr(config, step) * reset_scale(config, step, age);
+  input->bias1 = bias(config->optim_beta1, age);
+  input->bias2 = bias(config->optim_beta2, age);
+  input->rectification = rectification(config->optim_beta2, age);
+  input->adopt_limit = config->optim_adopt_clip ? pow((double)(age - 1), 0.25) : 0;
+  input->reset = age < step && age == 1;
   for (int k = 0; k < VANE_N_HEADS; k++)
     input->inv_count[k] = n_counted[k] > 0 ? 1 / (double)n_counted[k] : 0;
   shuffle_projection((uint64_t)config->seed, step, input->projection_order);
@@ -42,11 +69,17 @@ void vane_step_input_fill(const vane_config *config, int64_t step,
 }
 
 void vane_adam_desc_fill(const vane_config *config, vane_adam_desc *desc) {
-  *desc = (vane_adam_desc){.beta1 = config->optim_beta1,
+  *desc = (vane_adam_desc){.rule = config->optim_rule,
+                           .beta1 = config->optim_beta1,
                            .beta2 = config->optim_beta2,
                            .epsilon = config->optim_epsilon,
                            .epsilon_mode = config->optim_epsilon_mode,
                            .amsgrad = config->optim_amsgrad,
+                           .amsgrad_decay = config->optim_amsgrad_decay,
                            .weight_decay = config->optim_weight_decay,
-                           .decay_mode = config->optim_decay_mode};
+                           .decay_mode = config->optim_decay_mode,
+                           .spike_clip = config->optim_spike_clip,
+                           .resets = config->optim_reset_every > 0,
+                           .update_clip = config->optim_update_clip,
+                           .adaptive_clip = config->grad_clip_adaptive};
 }

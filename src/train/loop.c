@@ -95,7 +95,8 @@ static vane_status judge_bad(const training *loop, const vane_step_record *recor
   return VANE_OK;
 }
 
-/* Only damaged moments, or some that another program wrote, lead beyond Adam's bound. */
+/* Only damaged moments, or some that another program wrote, lead beyond Adam's bound. Other rules
+ * have none, or not this one. */
 static void judge_updates(const training *loop) {
   const vane_config *config = &loop->trainer->config;
   const vane_block *block = loop->trainer->network->block;
@@ -103,7 +104,7 @@ static void judge_updates(const training *loop) {
   for (int64_t i = 0; i < block->n_segments; i++)
     vane_telemetry_add(&all, block, loop->seen, i);
   double bound = vane_adam_bound_of_floats(config->optim_beta1, config->optim_beta2);
-  if (all.largest > bound)
+  if (config->optim_rule == VANE_RULE_ADAM && all.largest > bound)
     vane_log_warning(loop->log,
                      "step %lld: an update of %.4g learning rates, which Adam cannot make at these "
                      "betas (%.4g at most): its moments are damaged",

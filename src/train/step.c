@@ -59,7 +59,11 @@ static vane_status update(vane_trainer *trainer) {
                                    .m = trainer->m,
                                    .v = trainer->v,
                                    .v_max = trainer->v_max,
-                                   .telemetry = trainer->telemetry};
+                                   .telemetry = trainer->telemetry,
+                                   .limits = trainer->limits};
+  if (trainer->limits)
+    VANE_TRY(
+        device->optim.limits(device, &trainer->adam, network->block, &memory, trainer->record));
   VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, &memory, trainer->record));
   if (!trainer->pending)
     return VANE_OK;

@@ -11,6 +11,12 @@ size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer) {
   return kept ? (size_t)trainer->network->block->n_parts * sizeof *trainer->telemetry : 0;
 }
 
+static size_t limits_bytes(const vane_trainer *trainer) {
+  const vane_adam_desc *adam = &trainer->adam;
+  bool limited = adam->update_clip > 0 || adam->adaptive_clip > 0;
+  return limited ? (size_t)trainer->network->block->n_parts * sizeof *trainer->limits : 0;
+}
+
 static vane_status reserve(vane_trainer *trainer) {
   const vane_network *network = trainer->network;
   size_t real = trainer->device->real_bytes;
@@ -25,6 +31,8 @@ static vane_status reserve(vane_trainer *trainer) {
                               "running statistics of a step"));
   VANE_TRY(vane_arena_reserve(&trainer->metrics, telemetry, &trainer->telemetry_item,
                               "telemetry of Adam"));
+  VANE_TRY(vane_arena_reserve(&trainer->metrics, limits_bytes(trainer), &trainer->limits_item,
+                              "limits of tensors"));
   VANE_TRY(vane_arena_reserve(&trainer->metrics, sizeof *trainer->record, &trainer->record_item,
                               "step record"));
   return vane_arena_reserve(&trainer->metrics, sizeof *trainer->eval_record,
@@ -40,6 +48,8 @@ static void bind(vane_trainer *trainer) {
     trainer->pending = vane_arena_at(&trainer->metrics, trainer->pending_item);
   if (vane_trainer_telemetry_bytes(trainer) > 0)
     trainer->telemetry = vane_arena_at(&trainer->metrics, trainer->telemetry_item);
+  if (limits_bytes(trainer) > 0)
+    trainer->limits = vane_arena_at(&trainer->metrics, trainer->limits_item);
   trainer->record = vane_arena_at(&trainer->metrics, trainer->record_item);
   trainer->eval_record = vane_arena_at(&trainer->metrics, trainer->eval_record_item);
 }

@@ -22,9 +22,9 @@ import kernels
 # gradients and both moments; with AMSGrad the largest second moment too), and the bytes per
 # parameter that follow. By the bits of kernels/adam.cu's MODE: where it keeps telemetry there is a
 # second loop, for the steps that are watched.
-AMSGRAD, TELEMETRY = 1, 2
-MOVES = {f"k_adam<{mode}>": (5, 4, 36) if mode & AMSGRAD else (4, 3, 28) for mode in range(4)}
-N_LOOPS = {f"k_adam<{mode}>": 2 if mode & TELEMETRY else 1 for mode in range(4)}
+AMSGRAD, TELEMETRY, GENERAL = 1, 2, 4
+MOVES = {f"k_adam<{mode}>": (5, 4, 36) if mode & AMSGRAD else (4, 3, 28) for mode in range(8)}
+N_LOOPS = {f"k_adam<{mode}>": 2 if mode & TELEMETRY else 1 for mode in range(8)}
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 WIDE = 16
 

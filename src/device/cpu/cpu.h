@@ -49,6 +49,11 @@ void vane_cpu_fill_pool(vane_pool_ops *ops);
 void vane_cpu_fill_dense(vane_dense_ops *ops);
 void vane_cpu_fill_elementwise(vane_elementwise_ops *ops);
 void vane_cpu_fill_reduce(vane_reduce_ops *ops); /* cpu_reduce.c */
-void vane_cpu_fill_optim(vane_optim_ops *ops);   /* cpu_adam.c */
+void vane_cpu_fill_optim(vane_optim_ops *ops);   /* cpu_adam.c, cpu_limits.c */
+
+/* cpu_limits.c, for optim.limits. */
+vane_status vane_cpu_limits(vane_device *device, const vane_adam_desc *desc,
+                            const vane_block *block, const vane_adam_memory *memory,
+                            const vane_step_record *record);
 
 #endif

@@ -1,83 +1,64 @@
-/* Adam in one pass over one block of memory (N30..N35, N40): 28 bytes per parameter are moved (p,
- * g, m, v read; p, m, v written), 36 with AMSGrad, and nothing else, so memory sets the speed.
- *
- * Both epsilon modes are one formula. With r = sqrt(1 - b2^t), the corrected root is sqrt(v)/r, so
- * (N32) times r/r becomes (N33) with epsilon r in the place of epsilon; neither costs the loop a
- * multiplication.
- *
- * The arithmetic is in floats, ordered so that few roundings reach the result: m and v come within
- * 2 ULP of their largest term. Doubles would make it half an ULP, and a step that fits into the
- * cache two (moments) to three times (all) as long (Zen 4, one thread: 0.20, 0.41, 0.64 ms for
- * 729,158 parameters).
- */
+/* Adam in one pass over one block of memory (N30..N35, N40, N60..N66): 28 bytes per parameter are
+ * moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, and nothing else, so memory sets the
+ * speed. */
 #include <float.h>
-#include <math.h>
 #include <omp.h>
 
 #include "device/cpu/cpu.h"
+#include "device/cpu/cpu_adam.h"
 #include "device/cpu/cpu_share.h"
 
-/* The same for all segments; computed in double, rounded once. */
-typedef struct adam_step {
-  float rate1, rate2; /* 1 - b1, 1 - b2 */
-  float rest2;        /* what rounding took from 1 - b2: 0.001 as a float is 5e-8 of it off */
-  float length;       /* lr r/(1 - b1^t) */
-  float epsilon;      /* beside the uncorrected root */
-} adam_step;
-
-/* What differs between segments: g = gradient * grad + weight * theta. */
-typedef struct adam_scale {
-  float gradient, weight;
-  float shrink; /* decoupled decay takes off so much of theta */
-} adam_scale;
-
-typedef struct adam_block {
-  float *theta;
-  const float *gradient;
-  float *m, *v, *v_max;
-} adam_block;
-
-static adam_step step_of(const vane_adam_desc *desc, const vane_step_record *record) {
+adam_step vane_cpu_adam_step(const vane_adam_desc *desc, const vane_step_record *record) {
   const vane_step_input *in = &record->in;
-  double root = sqrt(in->bias2);
-  double rate2 = 1 - desc->beta2;
-  bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
-  return (adam_step){.rate1 = (float)(1 - desc->beta1),
-                     .rate2 = (float)rate2,
-                     .rest2 = (float)(rate2 - (double)(float)rate2),
-                     .length = (float)(vane_record_lr(record) * root / in->bias1),
-                     .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root)};
+  const double root = sqrt(in->bias2), rate2 = 1 - desc->beta2;
+  const bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
+  const bool rectified = in->rectification > 0;
+  adam_step step = {.rate1 = (float)(1 - desc->beta1),
+                    .rate2 = (float)rate2,
+                    .rest2 = (float)(rate2 - (double)(float)rate2),
+                    .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root),
+                    .grown = desc->amsgrad_decay > 0 ? (float)desc->amsgrad_decay : 1,
+                    .keep = desc->resets && in->reset ? 0 : 1,
+                    .spike = desc->spike_clip > 0 ? (float)desc->spike_clip : INFINITY,
+                    .belief = (float)desc->epsilon,
+                    .unit = (float)(root / in->bias1),
+                    .most = in->adopt_limit > 0 ? (float)in->adopt_limit : INFINITY,
+                    .slope = rectified ? 1 : 0,
+                    .move_unit = root / in->bias1,
+                    .correction = in->bias2};
+  step.least = rectified ? step.epsilon : 1;
+  if (desc->rule == VANE_RULE_RADAM)
+    step.move_unit = rectified ? in->rectification * root / in->bias1 : 1 / in->bias1;
+  if (desc->rule == VANE_RULE_ATAN2)
+    step.epsilon = 0;
+  if (desc->rule == VANE_RULE_ADOPT) {
+    step.epsilon = (float)desc->epsilon;
+    step.correction = 1;
+  }
+  if (desc->rule == VANE_RULE_ATAN2 || desc->rule == VANE_RULE_ADOPT)
+    step.move_unit = 1;
+  return step;
 }
 
-static adam_scale scale_of(const vane_adam_desc *desc, const vane_segment *segment,
-                           const vane_step_record *record) {
-  adam_scale scale = {.gradient = (float)(record->clip * record->coefficient[segment->task])};
+adam_scale vane_cpu_adam_scale(const vane_adam_desc *desc, const adam_step *step,
+                               const vane_segment *segment, const vane_adam_limit *limit,
+                               const vane_step_record *record) {
+  const double clip = record->clip * (limit ? limit->gradient : 1);
+  const double lr = vane_record_lr(record) * (limit ? limit->lr : 1);
+  adam_scale scale = {.gradient = (float)(clip * record->coefficient[segment->task]),
+                      .length = (float)(lr * step->move_unit)};
   if (!segment->decay)
     return scale;
   bool l2 = desc->decay_mode == VANE_DECAY_L2;
-  scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
-                         (l2 ? desc->weight_decay : 0));
-  scale.shrink = l2 ? 0 : (float)(vane_record_lr(record) * desc->weight_decay);
+  scale.weight =
+      (float)(clip * record->coefficient[VANE_LOSS_REGULARIZATION] + (l2 ? desc->weight_decay : 0));
+  scale.shrink = l2 ? 0 : (float)(lr * desc->weight_decay);
   return scale;
-}
-
-/* a b + c, rounded once where the processor can; in words, so that accuracy does not depend on
- * what an optimiser makes of the loop. */
-static inline float multiply_add(float a, float b, float c) {
-#if defined(FP_FAST_FMAF) || defined(__FMA__)
-  return fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
 }
 
 /* ---- Telemetry (N40) ---------------------------------------------------------------------- */
 
-/* The root of the smallest normal float: the divisor of g^2 is no smaller. */
-#define LEAST_ROOT 0x1p-63f
-
-/* Sums over some parameters, without the factors that all have in common: `moved` and `largest` are
- * of m / (root + epsilon). */
+/* Sums over some parameters, without the factors that all have in common. */
 typedef struct adam_sums {
   int64_t dead, below, underflows; /* the dead are among those below */
   double ratio, moved, weight;
@@ -107,25 +88,21 @@ static void sums_add(adam_sums *to, const adam_sums *from) {
 }
 
 static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_t count,
-                          const vane_step_record *record) {
-  const vane_step_input *in = &record->in;
-  double unit = sqrt(in->bias2) / in->bias1; /* of a move, in lr */
-  double length = vane_record_lr(record) * unit;
+                          const adam_step *step, double lr) {
+  double length = lr * step->move_unit;
   to->live += (double)(count - from->dead);
   to->below += (double)(from->below - from->dead);
   to->underflows += (double)from->underflows;
-  to->ratio += in->bias2 * from->ratio;
+  to->ratio += step->correction * from->ratio;
   to->update += length * length * from->moved;
   to->weight += from->weight;
-  to->largest = fmax(to->largest, unit * (double)from->largest);
+  to->largest = fmax(to->largest, step->move_unit * (double)from->largest);
 }
 
 /* ---- The pass ----------------------------------------------------------------------------- */
 
-/* `amsgrad` and `watch` are literals in all calls below, so each becomes a loop of its own without
- * a branch. */
-static inline adam_sums update(adam_step step, adam_scale scale, adam_block block, cpu_share part,
-                               const bool amsgrad, const bool watch) {
+ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block, cpu_share part,
+                             const adam_variant as) {
   float *restrict theta = block.theta;
   const float *restrict gradient = block.gradient;
   float *restrict m = block.m, *restrict v = block.v, *restrict v_max = block.v_max;
@@ -135,30 +112,23 @@ static inline adam_sums update(adam_step step, adam_scale scale, adam_block bloc
     reduction(max : largest)
   for (int64_t i = part.begin; i < part.end; i++) {
     float before = theta[i];
-    float g = multiply_add(scale.gradient, gradient[i], scale.weight * before);
-    float m_new = multiply_add(step.rate1, g, multiply_add(-step.rate1, m[i], m[i]));
-    float growth = multiply_add(g, g, -v[i]);
-    float v_new = multiply_add(step.rate2, growth, multiply_add(step.rest2, growth, v[i]));
-    m[i] = m_new;
-    v[i] = v_new;
-    float second = v_new;
-    if (amsgrad) {
-      second = v_max[i] > v_new ? v_max[i] : v_new;
-      v_max[i] = second;
-    }
-    float root = sqrtf(second);
-    float move = m_new / (root + step.epsilon);
-    theta[i] = multiply_add(-step.length, move, multiply_add(-scale.shrink, before, before));
-    if (watch) {
-      float size = fabsf(g), length = fabsf(move);
-      float share = g / (root > LEAST_ROOT ? root : LEAST_ROOT);
+    adam_result to =
+        adam_result_of(step, scale, as, before, gradient[i], m[i], v[i], as.amsgrad ? v_max[i] : 0);
+    theta[i] = to.theta;
+    m[i] = to.m;
+    v[i] = to.v;
+    if (as.amsgrad)
+      v_max[i] = to.second;
+    if (as.watch) {
+      float size = fabsf(to.g), length = fabsf(to.move);
+      float share = to.g / (to.root > ADAM_LEAST_ROOT ? to.root : ADAM_LEAST_ROOT);
       ratio = multiply_add(share, share, ratio);
-      moved = multiply_add(move, move, moved);
+      moved = multiply_add(to.move, to.move, moved);
       weight = multiply_add(before, before, weight);
       largest = length > largest ? length : largest;
-      dead += size + second <= 0;
-      below += root < step.epsilon;
-      underflows += size > 0 && v_new < FLT_MIN;
+      dead += size + to.second <= 0;
+      below += to.root < step.epsilon;
+      underflows += size > 0 && to.v < FLT_MIN;
     }
   }
   return (adam_sums){.dead = dead,
@@ -174,34 +144,68 @@ static inline adam_sums update(adam_step step, adam_scale scale, adam_block bloc
  * 2^-17 of a sum at most, and hardly any time beside the update. */
 enum { TILE = 1024 };
 
-static adam_sums update_and_watch(adam_step step, adam_scale scale, adam_block block,
-                                  cpu_share part, bool amsgrad) {
+ADAM_INLINE adam_sums update_in_tiles(adam_step step, adam_scale scale, adam_block block,
+                                      cpu_share part, const adam_variant as) {
   adam_sums sums = {0};
+  if (!as.watch)
+    return update(step, scale, block, part, as);
   for (cpu_share tile = part; tile.begin < part.end; tile.begin = tile.end) {
     tile.end = part.end - tile.begin < TILE ? part.end : tile.begin + TILE;
-    adam_sums more = amsgrad ? update(step, scale, block, tile, true, true)
-                             : update(step, scale, block, tile, false, true);
+    adam_sums more = update(step, scale, block, tile, as);
     sums_add(&sums, &more);
   }
   return sums;
 }
 
-static void keep(vane_adam_telemetry *telemetry, const adam_sums *sums, cpu_share part,
-                 const vane_block *block, int64_t segment, const vane_step_record *record,
-                 adam_rest *rest) {
+/* The loops of a rule, which is a literal; SPAM's share of the rules but Adam's own is in their
+ * only loops, as what it neither limits nor sets back. */
+#define VARIANT(rule, amsgrad, spam, watch)                                                        \
+  update_in_tiles(step, scale, block, part, (adam_variant){rule, amsgrad, spam, watch})
+#define VARIANTS(rule, spam)                                                                       \
+  (as.amsgrad ? (as.watch ? VARIANT(rule, true, spam, true) : VARIANT(rule, true, spam, false))    \
+              : (as.watch ? VARIANT(rule, false, spam, true) : VARIANT(rule, false, spam, false)))
+
+static adam_sums update_as(adam_step step, adam_scale scale, adam_block block, cpu_share part,
+                           adam_variant as) {
+  switch (as.rule) {
+  case VANE_RULE_ADOPT:
+    return as.watch ? VARIANT(VANE_RULE_ADOPT, false, true, true)
+                    : VARIANT(VANE_RULE_ADOPT, false, true, false);
+  case VANE_RULE_ATAN2:
+    return VARIANTS(VANE_RULE_ATAN2, true);
+  case VANE_RULE_ADABELIEF:
+    return VARIANTS(VANE_RULE_ADABELIEF, true);
+  case VANE_RULE_RADAM:
+    return VARIANTS(VANE_RULE_RADAM, true);
+  default:
+    return as.spam ? VARIANTS(VANE_RULE_ADAM, true) : VARIANTS(VANE_RULE_ADAM, false);
+  }
+}
+
+/* ---- A block ------------------------------------------------------------------------------- */
+
+static double lr_of(const vane_adam_memory *memory, int64_t segment,
+                    const vane_step_record *record) {
+  return vane_record_lr(record) * (memory->limits ? memory->limits[segment].lr : 1);
+}
+
+static void keep(const vane_adam_memory *memory, const adam_sums *sums, cpu_share part,
+                 const vane_block *block, int64_t segment, const adam_step *step,
+                 const vane_step_record *record, adam_rest *rest) {
   int64_t count = part.end - part.begin;
   if (part.begin > block->segments[segment].offset)
     *rest = (adam_rest){*sums, segment, count};
   else
-    telemetry_add(&telemetry[segment], sums, count, record);
+    telemetry_add(&memory->telemetry[segment], sums, count, step, lr_of(memory, segment, record));
 }
 
-static void keep_rests(const cpu_device *cpu, vane_adam_telemetry *telemetry,
+static void keep_rests(const cpu_device *cpu, const vane_adam_memory *memory, const adam_step *step,
                        const vane_step_record *record) {
   for (int thread = 0; thread < cpu->n_threads; thread++) {
-    adam_rest *rest = rest_of(cpu, thread);
+    const adam_rest *rest = rest_of(cpu, thread);
     if (rest->count > 0)
-      telemetry_add(&telemetry[rest->segment], &rest->sums, rest->count, record);
+      telemetry_add(&memory->telemetry[rest->segment], &rest->sums, rest->count, step,
+                    lr_of(memory, rest->segment, record));
   }
 }
 
@@ -213,9 +217,12 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
   const cpu_device *cpu = (const cpu_device *)device;
   const adam_block reals = {memory->parameters, memory->gradients, memory->m, memory->v,
                             memory->v_max};
-  const adam_step step = step_of(desc, record);
+  const adam_step step = vane_cpu_adam_step(desc, record);
+  const adam_variant as = {.rule = desc->rule,
+                           .amsgrad = desc->amsgrad,
+                           .spam = desc->spike_clip > 0 || (desc->resets && record->in.reset),
+                           .watch = memory->telemetry && record->in.watch};
   const int64_t count = cpu_block_end(block);
-  const bool watch = memory->telemetry && record->in.watch;
   for (int thread = 0; thread < cpu->n_threads; thread++)
     rest_of(cpu, thread)->count = 0;
 #pragma omp parallel num_threads(cpu->n_threads)
@@ -225,22 +232,18 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
       cpu_share part = cpu_share_meet(share, &block->segments[i]);
       if (part.begin >= part.end)
         continue;
-      adam_scale scale = scale_of(desc, &block->segments[i], record);
-      if (watch) {
-        adam_sums sums = update_and_watch(step, scale, reals, part, desc->amsgrad);
-        keep(memory->telemetry, &sums, part, block, i, record, rest_of(cpu, omp_get_thread_num()));
-      } else if (desc->amsgrad) {
-        update(step, scale, reals, part, true, false);
-      } else {
-        update(step, scale, reals, part, false, false);
-      }
+      adam_scale scale = vane_cpu_adam_scale(desc, &step, &block->segments[i],
+                                             memory->limits ? &memory->limits[i] : NULL, record);
+      adam_sums sums = update_as(step, scale, reals, part, as);
+      if (as.watch)
+        keep(memory, &sums, part, block, i, &step, record, rest_of(cpu, omp_get_thread_num()));
     }
   }
-  if (watch)
-    keep_rests(cpu, memory->telemetry, record);
+  if (as.watch)
+    keep_rests(cpu, memory, &step, record);
   return VANE_OK;
 }
 
 void vane_cpu_fill_optim(vane_optim_ops *ops) {
-  ops->adam = cpu_adam;
+  *ops = (vane_optim_ops){.limits = vane_cpu_limits, .adam = cpu_adam};
 }

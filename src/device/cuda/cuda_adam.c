@@ -1,4 +1,4 @@
-/* Adam (N30..N35). */
+/* Adam (N30..N35, N40, N60..N68). */
 #include "device/cuda/cuda_block.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
@@ -8,6 +8,14 @@ static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, cons
   return VANE_OK;
 }
 
+static vane_status cuda_limits(vane_device *base, const vane_adam_desc *desc,
+                               const vane_block *block, const vane_adam_memory *memory,
+                               const vane_step_record *record) {
+  CUDA_TRY(vane_launch_limits(*desc, vane_cuda_chunks(block), *memory, record,
+                              vane_cuda_of(base)->compute));
+  return VANE_OK;
+}
+
 void vane_cuda_fill_optim(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.adam = cuda_adam};
+  *ops = (vane_optim_ops){.limits = cuda_limits, .adam = cuda_adam};
 }

@@ -47,16 +47,28 @@ static void cut(vane_block *block, vane_chunk *chunk) {
   block->n_parts = block->first_part[block->n_segments] = chunk - first;
 }
 
-/* The table's memory belongs to the block as soon as it is there. */
-static vane_status lay_down(vane_device *device, cuda_block *block, const vane_chunk *table) {
-  const size_t bytes = (size_t)block->chunks.n * sizeof *table;
+/* To new memory on the GPU, which belongs to the block as soon as it is there. */
+static vane_status lay_down(vane_device *device, const void *table, size_t bytes, const void **at) {
   void *memory = NULL;
   VANE_TRY(device->memory.create(device, bytes, &memory));
-  block->chunks.chunk = memory;
+  *at = memory;
   CUDA_TRY(
       cudaMemcpyAsync(memory, table, bytes, cudaMemcpyHostToDevice, vane_cuda_of(device)->compute));
   CUDA_TRY(cudaStreamSynchronize(vane_cuda_of(device)->compute));
   return VANE_OK;
+}
+
+static vane_status lay_down_tables(vane_device *device, cuda_block *block,
+                                   const vane_chunk *table) {
+  const void *chunk = NULL, *first = NULL;
+  const size_t bytes = ((size_t)block->base.n_segments + 1) * sizeof *block->base.first_part;
+  vane_status status = lay_down(device, table, (size_t)block->chunks.n * sizeof *table, &chunk);
+  if (status == VANE_OK)
+    status = lay_down(device, block->base.first_part, bytes, &first);
+  block->chunks.chunk = chunk;
+  block->chunks.first = first;
+  block->chunks.n_segments = block->base.n_segments;
+  return status;
 }
 
 static vane_status make_chunks(vane_device *device, cuda_block *block) {
@@ -68,7 +80,7 @@ static vane_status make_chunks(vane_device *device, cuda_block *block) {
     return vane_fail(VANE_ERR_MEMORY, "no memory for a block of %" PRId64 " chunks",
                      block->chunks.n);
   cut(&block->base, table);
-  vane_status status = lay_down(device, block, table);
+  vane_status status = lay_down_tables(device, block, table);
   free(table);
   return status;
 }
@@ -78,6 +90,7 @@ static void cuda_destroy(vane_device *device, vane_block *base) {
     return;
   cuda_block *block = (cuda_block *)base;
   device->memory.destroy(device, (void *)(uintptr_t)block->chunks.chunk);
+  device->memory.destroy(device, (void *)(uintptr_t)block->chunks.first);
   vane_block_finish(base);
   free(block);
 }
