@@ -78,7 +78,7 @@ static bool is_of(const adam_line *line, const curve *c, const adam_lines *lines
   return !c->cold;
 }
 
-/* Lines are in the order of their size where the call's are. */
+/* In whatever order: gnuplot sorts them. */
 static int write_points(FILE *script, const curve *c, const adam_lines *lines, int number) {
   int n = 0;
   for (int i = 0; i < lines->n; i++) {
@@ -109,9 +109,9 @@ static void write_frame(FILE *script, const char *picture, const vane_device *de
 enum { MOST_CURVES = 24 };
 
 static int list_curves(const adam_lines *lines, curve *curves) {
-  static const char *const own[] = {"lines dashtype 2 linewidth 2 linecolor rgb '#999999'",
+  static const char *const own[] = {"lines dashtype 2 linewidth 2 linecolor rgb '#e09090'",
                                     "linespoints pointtype 7 linewidth 2 linecolor rgb '#c02020'",
-                                    "lines dashtype 3 linewidth 2 linecolor rgb '#666666'",
+                                    "lines dashtype 2 linewidth 2 linecolor rgb '#90a8e0'",
                                     "linespoints pointtype 6 linewidth 2 linecolor rgb '#2050c0'"};
   const char *name;
   json_t *ms;
@@ -138,7 +138,8 @@ static void write_script(FILE *script, const char *picture, const vane_device *d
     drawn[i] = write_points(script, &curves[i], lines, i) > 0;
   for (int i = 0; i < n; i++)
     if (drawn[i]) {
-      fprintf(script, "%s $curve%d with %s title ", n_drawn++ ? "," : "plot", i, curves[i].style);
+      fprintf(script, "%s $curve%d smooth unique with %s title ", n_drawn++ ? "," : "plot", i,
+              curves[i].style);
       quote(script, curves[i].title);
     }
   fputc('\n', script);

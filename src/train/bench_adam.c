@@ -19,7 +19,7 @@ static int64_t cold_bytes(void) {
 
 static int64_t n_sets(const vane_device *device, const vane_bench_adam_case *what) {
   int64_t bytes = vane_bench_set_bytes(device, &what->size, what->adam.amsgrad);
-  return what->cold && bytes < cold_bytes() ? 2 + cold_bytes() / bytes : 1;
+  return what->cold && bytes > 0 && bytes < cold_bytes() ? 2 + cold_bytes() / bytes : 1;
 }
 
 int64_t vane_bench_adam_bytes(const vane_device *device, const vane_bench_adam_case *what) {
@@ -107,8 +107,8 @@ vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_case *wha
                             vane_bench_adam_result *result) {
   vane_bench_arrays arrays;
   *result = (vane_bench_adam_result){0};
-  vane_status status = vane_bench_arrays_init(&arrays, device, &what->size, &what->adam,
-                                              what->size.n_tensors > 0 ? n_sets(device, what) : 1);
+  vane_status status =
+      vane_bench_arrays_init(&arrays, device, &what->size, &what->adam, n_sets(device, what));
   if (status == VANE_OK)
     status = run_case(what, &arrays, result);
   vane_bench_arrays_finish(&arrays);

@@ -35,7 +35,8 @@ static int n_arrays(bool amsgrad) {
 }
 
 int64_t vane_bench_set_bytes(const vane_device *device, const vane_bench_size *size, bool amsgrad) {
-  return n_arrays(amsgrad) * stride_of(size) * (int64_t)device->real_bytes;
+  int64_t stride = size->n_tensors > 0 ? stride_of(size) : 0;
+  return n_arrays(amsgrad) * stride * (int64_t)device->real_bytes;
 }
 
 static vane_status lay_out(vane_bench_arrays *arrays, const vane_bench_size *size) {

@@ -29,7 +29,7 @@ typedef struct vane_bench_arrays {
   vane_step_record *record; /* on the device: step 1,000, nothing clipped or skipped */
 } vane_bench_arrays;
 
-/* Bytes of device memory that one set takes, padding included. */
+/* Bytes of device memory that one set takes, padding included; 0 where there is no tensor. */
 int64_t vane_bench_set_bytes(const vane_device *device, const vane_bench_size *size, bool amsgrad);
 
 /* Draws the same values on every device, in every set. VANE_ERR_ARGUMENT for a size without
