@@ -125,10 +125,11 @@ static vane_status run_with(vane_device *oracle, vane_device *device,
                             const vane_bench_adam_case *what, vane_bench_ulp *ulp) {
   ulp_run run = {0};
   vane_bench_size size = what->size;
-  if (size.n_parameters > VANE_BENCH_ULP_COUNT)
+  if (size.n_parameters > VANE_BENCH_ULP_COUNT) {
     size.n_parameters = VANE_BENCH_ULP_COUNT;
-  if (size.n_tensors > size.n_parameters)
-    size.n_tensors = size.n_parameters;
+    if (size.n_tensors > VANE_BENCH_ULP_COUNT)
+      size.n_tensors = VANE_BENCH_ULP_COUNT;
+  }
   vane_status status = vane_bench_arrays_init(&run.subject, device, &size, &what->adam, 1);
   if (status == VANE_OK) {
     status = vane_bench_arrays_init(&run.oracle, oracle, &size, &what->adam, 1);

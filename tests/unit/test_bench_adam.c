@@ -59,7 +59,8 @@ static void test_bytes_are_those_of_the_parameters(void **state) {
   vane_device_close(device);
 }
 
-/* A device on which each call takes its time: 0.4 ms a step, 0.3 and 0.2 ms the streams. */
+/* A device on which each call takes its time, or more where the machine is busy: 0.4 ms a step, 4
+ * and 0.1 ms the streams. */
 static void pass_ms(double ms) {
   for (double end_s = vane_clock_s() + 1e-3 * ms; vane_clock_s() < end_s;)
     ;
@@ -78,7 +79,7 @@ static vane_status slow_stream(vane_device *device, void *const to[3], const voi
   (void)device, (void)to, (void)from;
   assert_int_equal(count, 1000);
   assert_true(scale == 0);
-  pass_ms(past_caches ? 0.2 : 0.3);
+  pass_ms(past_caches ? 0.1 : 4);
   return VANE_OK;
 }
 
@@ -94,8 +95,9 @@ static void test_the_faster_stream_is_the_ceiling(void **state) {
   assert_int_equal(vane_bench_adam(device, &what, &result), VANE_OK);
   assert_plausible(&result, 36000);
   assert_true(result.stream_past_caches_gb_per_s > result.stream_gb_per_s);
-  /* 36,000 bytes in 0.4 ms of 28,000 in 0.2, but for what a busy machine adds. */
-  assert_true(fabs(result.share - 36.0 / 28 / 2) < 0.2);
+  /* 36,000 bytes in 0.4 ms of 28,000 in 0.1 are a third; of 28,000 in 4 ms, thirteen times as many.
+   */
+  assert_true(result.share > 0.1 && result.share < 2);
   vane_device_close(device);
 }
 
