@@ -106,7 +106,7 @@ static json_t *line_json(const adam_line *line) {
   json_t *ulp = json_pack("{s:o, s:o, s:o}", "theta", json_of_number(line->ulp.theta), "m",
                           json_of_number(line->ulp.m), "v", json_of_number(line->ulp.v));
   return json_pack(
-      "{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:O*}", "parameters",
+      "{s:I, s:I, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:O?}", "parameters",
       (json_int_t)line->what.size.n_parameters, "tensors", (json_int_t)line->what.size.n_tensors,
       "mode", line->mode, "cache", cache_of(line), "ms", json_of_number(r->ms), "fastest_ms",
       json_of_number(r->fastest_ms), "model_bytes", (json_int_t)r->model_bytes, "gb_per_s",

@@ -75,11 +75,14 @@ vane_status peer_ask(peer *p, json_t *question, json_t **answer) {
     return status;
   char *line = NULL;
   size_t capacity = 0;
-  if (getline(&line, &capacity, p->from) < 0)
+  if (getline(&line, &capacity, p->from) < 0) {
     status = vane_fail(VANE_ERR_IO, "%s has ended without an answer", p->command);
-  else if (!json_is_object(*answer = json_loads(line, 0, NULL)))
-    status =
-        vane_fail(VANE_ERR_FORMAT, "%s answers what is no JSON object: %.200s", p->command, line);
+  } else {
+    *answer = json_loads(line, 0, NULL);
+    if (!json_is_object(*answer))
+      status =
+          vane_fail(VANE_ERR_FORMAT, "%s answers what is no JSON object: %.200s", p->command, line);
+  }
   free(line);
   if (status == VANE_OK)
     return VANE_OK;
