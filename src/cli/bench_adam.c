@@ -21,13 +21,15 @@
 static const struct adam_mode {
   const char *name;
   const char *settings[3];
+  bool watch;
 } modes[] = {
-    {"adam", {0}},
-    {"hat", {"optim.epsilon_mode=hat"}},
-    {"amsgrad", {"optim.amsgrad=true"}},
-    {"amsgrad-hat", {"optim.amsgrad=true", "optim.epsilon_mode=hat"}},
-    {"l2", {"optim.weight_decay=0.01", "optim.decay_mode=l2"}},
-    {"decoupled", {"optim.weight_decay=0.01", "optim.decay_mode=decoupled"}},
+    {"adam", {0}, false},
+    {"watch", {0}, true},
+    {"hat", {"optim.epsilon_mode=hat"}, false},
+    {"amsgrad", {"optim.amsgrad=true"}, false},
+    {"amsgrad-hat", {"optim.amsgrad=true", "optim.epsilon_mode=hat"}, false},
+    {"l2", {"optim.weight_decay=0.01", "optim.decay_mode=l2"}, false},
+    {"decoupled", {"optim.weight_decay=0.01", "optim.decay_mode=decoupled"}, false},
 };
 enum { N_MODES = sizeof modes / sizeof modes[0] };
 
@@ -133,7 +135,7 @@ static vane_status add_line(sweep *s, const adam_line *line) {
 static vane_status sweep_caches(sweep *s, const struct adam_mode *mode,
                                 const vane_bench_size *size) {
   const char *caches = s->call->caches;
-  adam_line line = {.mode = mode->name, .what = {.size = *size}};
+  adam_line line = {.mode = mode->name, .what = {.size = *size, .watch = mode->watch}};
   line.what.seconds = s->call->seconds > 0 ? s->call->seconds : DEFAULT_SECONDS;
   VANE_TRY(read_mode(s, mode, &line.what.adam));
   for (int cold = 0; cold <= 1; cold++) {
@@ -215,7 +217,7 @@ static vane_status check_modes(const char *names) {
       i++;
     if (i == N_MODES)
       return vane_fail(VANE_ERR_ARGUMENT,
-                       "--modes: there is no mode \"%.*s\"; say all, or some of adam, hat, "
+                       "--modes: there is no mode \"%.*s\"; say all, or some of adam, watch, hat, "
                        "amsgrad, amsgrad-hat, l2, decoupled",
                        length, at);
   }

@@ -107,8 +107,8 @@ vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_case *wha
                             vane_bench_adam_result *result) {
   vane_bench_arrays arrays;
   *result = (vane_bench_adam_result){0};
-  vane_status status =
-      vane_bench_arrays_init(&arrays, device, &what->size, &what->adam, n_sets(device, what));
+  vane_status status = vane_bench_arrays_init(&arrays, device, &what->size, &what->adam,
+                                              what->watch, n_sets(device, what));
   if (status == VANE_OK)
     status = run_case(what, &arrays, result);
   vane_bench_arrays_finish(&arrays);

@@ -8,6 +8,7 @@
 typedef struct vane_bench_adam_case {
   vane_bench_size size;
   vane_adam_desc adam;
+  bool watch;     /* steps keep telemetry, as those that are logged do */
   bool cold;      /* no call finds its arrays in a cache: many sets of them take turns */
   double seconds; /* to measure for; a hint */
 } vane_bench_adam_case;

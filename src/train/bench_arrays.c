@@ -87,12 +87,18 @@ static vane_status fill(const vane_bench_arrays *arrays, int array) {
   return VANE_OK;
 }
 
+static vane_status create_telemetry(vane_bench_arrays *arrays) {
+  const size_t bytes = (size_t)arrays->block->n_parts * sizeof(vane_adam_telemetry);
+  return arrays->device->memory.create(arrays->device, bytes, &arrays->telemetry);
+}
+
 static vane_status put_record(vane_bench_arrays *arrays) {
   vane_memory_ops *memory = &arrays->device->memory;
   vane_step_record record = {.in = {.step = STEP,
                                     .lr = 1e-3,
                                     .bias1 = 1 - pow(arrays->adam->beta1, STEP),
-                                    .bias2 = 1 - pow(arrays->adam->beta2, STEP)},
+                                    .bias2 = 1 - pow(arrays->adam->beta2, STEP),
+                                    .watch = arrays->telemetry != NULL},
                              .clip = 1};
   record.coefficient[VANE_SHARED] = 1;
   void *on_device;
@@ -103,7 +109,7 @@ static vane_status put_record(vane_bench_arrays *arrays) {
 
 vane_status vane_bench_arrays_init(vane_bench_arrays *arrays, vane_device *device,
                                    const vane_bench_size *size, const vane_adam_desc *adam,
-                                   int64_t n_sets) {
+                                   bool watch, int64_t n_sets) {
   *arrays = (vane_bench_arrays){.device = device, .adam = adam, .n_sets = n_sets};
   if (size->n_tensors < 1 || size->n_parameters < size->n_tensors)
     return vane_fail(VANE_ERR_ARGUMENT,
@@ -116,6 +122,8 @@ vane_status vane_bench_arrays_init(vane_bench_arrays *arrays, vane_device *devic
     VANE_TRY(device->memory.create(device, bytes, &arrays->reals[i]));
     VANE_TRY(fill(arrays, i));
   }
+  if (watch)
+    VANE_TRY(create_telemetry(arrays));
   VANE_TRY(put_record(arrays));
   return device->memory.synchronize(device);
 }
@@ -124,6 +132,7 @@ void vane_bench_arrays_finish(vane_bench_arrays *arrays) {
   for (int i = 0; i < VANE_BENCH_N_ARRAYS; i++)
     arrays->device->memory.destroy(arrays->device, arrays->reals[i]);
   arrays->device->memory.destroy(arrays->device, arrays->record);
+  arrays->device->memory.destroy(arrays->device, arrays->telemetry);
   arrays->device->block.destroy(arrays->device, arrays->block);
 }
 
@@ -134,7 +143,8 @@ vane_adam_memory vane_bench_arrays_take(vane_bench_arrays *arrays) {
                             .gradients = at(arrays, VANE_BENCH_GRADIENT, real),
                             .m = at(arrays, VANE_BENCH_M, real),
                             .v = at(arrays, VANE_BENCH_V, real),
-                            .v_max = at(arrays, VANE_BENCH_V_MAX, real)};
+                            .v_max = at(arrays, VANE_BENCH_V_MAX, real),
+                            .telemetry = arrays->telemetry};
 }
 
 vane_status vane_bench_arrays_step(vane_bench_arrays *arrays) {

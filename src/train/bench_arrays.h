@@ -27,18 +27,19 @@ typedef struct vane_bench_arrays {
   int64_t n_sets, next_set;
   void *reals[VANE_BENCH_N_ARRAYS];
   vane_step_record *record; /* on the device: step 1,000, nothing clipped or skipped */
+  void *telemetry;          /* of all sets together; NULL: the step is not watched */
 } vane_bench_arrays;
 
 /* Bytes of device memory that one set takes, padding included; 0 where there is no tensor. */
 int64_t vane_bench_set_bytes(const vane_device *device, const vane_bench_size *size, bool amsgrad);
 
-/* Draws the same values on every device, in every set. VANE_ERR_ARGUMENT for a size without
- * parameters or with more tensors than parameters; VANE_ERR_MEMORY where they do not fit. To be
- * finished, also after a failure. */
+/* Draws the same values on every device, in every set. `watch`: steps keep telemetry (N40).
+ * VANE_ERR_ARGUMENT for a size without parameters or with more tensors than parameters;
+ * VANE_ERR_MEMORY where they do not fit. To be finished, also after a failure. */
 VANE_CHECKED
 vane_status vane_bench_arrays_init(vane_bench_arrays *arrays, vane_device *device,
                                    const vane_bench_size *size, const vane_adam_desc *adam,
-                                   int64_t n_sets);
+                                   bool watch, int64_t n_sets);
 void vane_bench_arrays_finish(vane_bench_arrays *arrays);
 
 /* The next set in turn. */

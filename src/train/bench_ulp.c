@@ -130,9 +130,10 @@ static vane_status run_with(vane_device *oracle, vane_device *device,
     if (size.n_tensors > VANE_BENCH_ULP_COUNT)
       size.n_tensors = VANE_BENCH_ULP_COUNT;
   }
-  vane_status status = vane_bench_arrays_init(&run.subject, device, &size, &what->adam, 1);
+  vane_status status =
+      vane_bench_arrays_init(&run.subject, device, &size, &what->adam, what->watch, 1);
   if (status == VANE_OK) {
-    status = vane_bench_arrays_init(&run.oracle, oracle, &size, &what->adam, 1);
+    status = vane_bench_arrays_init(&run.oracle, oracle, &size, &what->adam, what->watch, 1);
     if (status == VANE_OK)
       status = run_both(&run, ulp);
     vane_bench_arrays_finish(&run.oracle);

@@ -417,7 +417,7 @@ static int count_of(const char *text, char letter) {
 static void test_bench_adam_csv(void **state) {
   outcome done = call(*state, "bench adam " FEW "--parameters 1000 --modes all --csv " PEER);
   assert_int_equal(done.exit_status, 0);
-  assert_int_equal(count_of(done.out, '\n'), 1 + 6 * 2);
+  assert_int_equal(count_of(done.out, '\n'), 1 + 7 * 2);
   char *rest = done.out, *line;
   int n = 0;
   while ((line = strtok_r(rest, "\n", &rest)) != NULL)

@@ -3,9 +3,10 @@
 #include "ops/check.h"
 #include "train/bench_adam.h"
 
-static void check_mode(vane_device *device, vane_adam_desc adam, double most_ulp) {
+static void check_mode(vane_device *device, vane_adam_desc adam, bool watch, double most_ulp) {
   adam.beta1 = 0.9, adam.beta2 = 0.999, adam.epsilon = 1e-8;
-  const vane_bench_adam_case what = {.size = {4099, 5}, .adam = adam, .seconds = 1e-3};
+  const vane_bench_adam_case what = {
+      .size = {4099, 5}, .adam = adam, .watch = watch, .seconds = 1e-3};
   vane_bench_adam_result result;
   vane_bench_ulp ulp;
   check_ok(vane_bench_adam(device, &what, &result));
@@ -22,10 +23,13 @@ static void test_every_mode(void **state) {
   check_ok(vane_device_open(
       &(vane_device_options){.kind = VANE_DEVICE_CUDA, .deterministic = true, .graphs = true},
       &device));
-  check_mode(device, (vane_adam_desc){0}, 2);
-  check_mode(device, (vane_adam_desc){.epsilon_mode = VANE_EPSILON_HAT, .amsgrad = true}, 2);
-  check_mode(device, (vane_adam_desc){.weight_decay = 0.01, .decay_mode = VANE_DECAY_DECOUPLED}, 2);
-  check_mode(device, (vane_adam_desc){.weight_decay = 0.01, .decay_mode = VANE_DECAY_L2}, 2.5);
+  check_mode(device, (vane_adam_desc){0}, false, 2);
+  check_mode(device, (vane_adam_desc){0}, true, 2);
+  check_mode(device, (vane_adam_desc){.epsilon_mode = VANE_EPSILON_HAT, .amsgrad = true}, false, 2);
+  check_mode(device, (vane_adam_desc){.weight_decay = 0.01, .decay_mode = VANE_DECAY_DECOUPLED},
+             false, 2);
+  check_mode(device, (vane_adam_desc){.weight_decay = 0.01, .decay_mode = VANE_DECAY_L2}, false,
+             2.5);
   vane_device_close(device);
 }
 
