@@ -1,6 +1,7 @@
 // Adam in one launch over all segments of the block of parameters (N30..N35): 28 bytes per
 // parameter are moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, in 128-bit loads and
-// stores, and little else, so memory sets the speed.
+// stores, and little else, so memory sets the speed. Parameters that convolutions read in bf16 take
+// 2 more: they are in a register here, and a pass of its own would move 6.
 //
 // The formulas and their order of roundings are src/device/cpu/cpu_adam.c's, where they are
 // explained: with fused multiply-adds both give the same bits.
@@ -25,6 +26,7 @@ struct adam_memory {
   float *theta;
   const float *gradient;
   float *m, *v, *v_max; // v_max NULL without AMSGrad
+  bf16 *shadow;         // of theta, NULL: none
 };
 
 static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chunk,
@@ -71,7 +73,7 @@ static __device__ __forceinline__ void update(const adam_step &step, float grad,
 }
 
 // V neighbours from i on.
-template <bool AMSGRAD, int V>
+template <bool AMSGRAD, bool SHADOW, int V>
 static __device__ __forceinline__ void update_at(const adam_step &step, adam_memory at, int i) {
   float theta[V], gradient[V], m[V], v[V], v_max[V];
   load(theta, at.theta + i);
@@ -84,6 +86,8 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_mem
   for (int j = 0; j < V; ++j)
     update<AMSGRAD>(step, gradient[j], theta[j], m[j], v[j], v_max[j]);
   store(at.theta + i, theta);
+  if (SHADOW && at.shadow)
+    store(at.shadow + i, theta);
   store(at.m + i, m);
   store(at.v + i, v);
   if (AMSGRAD)
@@ -91,9 +95,9 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_mem
 }
 
 // A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.
-template <bool AMSGRAD>
+template <bool AMSGRAD, bool SHADOW>
 static __global__ void __launch_bounds__(BLOCK)
-    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_memory at,
+    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_memory at, int64_t n_shadowed,
            const vane_step_record *record) {
   __shared__ vane_chunk shared_chunk;
   __shared__ adam_step shared_step;
@@ -111,11 +115,13 @@ static __global__ void __launch_bounds__(BLOCK)
   at.theta += chunk.offset, at.gradient += chunk.offset, at.m += chunk.offset, at.v += chunk.offset;
   if (AMSGRAD)
     at.v_max += chunk.offset;
+  if (SHADOW)
+    at.shadow = chunk.offset < n_shadowed ? at.shadow + chunk.offset : nullptr;
   for (int i = 4 * (int)threadIdx.x; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
-    update_at<AMSGRAD, 4>(step, at, i);
+    update_at<AMSGRAD, SHADOW, 4>(step, at, i);
   int last = chunk.count / 4 * 4 + (int)threadIdx.x; // of one to three
   if (last < chunk.count)
-    update_at<AMSGRAD, 1>(step, at, last);
+    update_at<AMSGRAD, SHADOW, 1>(step, at, last);
 }
 
 // Threads of a block: one for each four reals of the average chunk, so that few stand idle where
@@ -126,21 +132,29 @@ static unsigned adam_block(vane_chunks chunks) {
   return (unsigned)((warps < 1 ? 1 : warps > most ? most : warps) * WARP);
 }
 
+template <bool SHADOW>
+static cudaError_t launch_adam(const vane_adam_desc &desc, vane_chunks chunks, adam_memory at,
+                               int64_t n_shadowed, const vane_step_record *record,
+                               cudaStream_t stream) {
+  unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);
+  if (desc.amsgrad)
+    return VANE_LAUNCH_MEETING((k_adam<true, SHADOW>), n_blocks, n_threads, stream, desc,
+                               chunks.chunk, at, n_shadowed, record);
+  return VANE_LAUNCH_MEETING((k_adam<false, SHADOW>), n_blocks, n_threads, stream, desc,
+                             chunks.chunk, at, n_shadowed, record);
+}
+
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
-                             const float *gradients, float *m, float *v, float *v_max,
-                             const vane_step_record *record, cudaStream_t stream) {
+                             vane_shadow shadow, const float *gradients, float *m, float *v,
+                             float *v_max, const vane_step_record *record, cudaStream_t stream) {
   if (chunks.n == 0)
     return cudaSuccess;
   if (chunks.n > INT32_MAX || desc.amsgrad != (v_max != nullptr))
     return cudaErrorInvalidValue;
   if (!is_aligned(parameters) || !is_aligned(gradients) || !is_aligned(m) || !is_aligned(v) ||
-      !is_aligned(v_max))
+      !is_aligned(v_max) || !is_aligned(shadow.numbers))
     return cudaErrorInvalidValue;
-  adam_memory at = {parameters, gradients, m, v, v_max};
-  unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);
-  if (desc.amsgrad)
-    return VANE_LAUNCH_MEETING(k_adam<true>, n_blocks, n_threads, stream, desc, chunks.chunk, at,
-                               record);
-  return VANE_LAUNCH_MEETING(k_adam<false>, n_blocks, n_threads, stream, desc, chunks.chunk, at,
-                             record);
+  adam_memory at = {parameters, gradients, m, v, v_max, (bf16 *)shadow.numbers};
+  return shadow.numbers ? launch_adam<true>(desc, chunks, at, shadow.n_reals, record, stream)
+                        : launch_adam<false>(desc, chunks, at, 0, record, stream);
 }

@@ -112,6 +112,9 @@ typedef struct vane_block {
   vane_segment *segments; /* on the host, in the order of their offsets */
   int64_t n_segments;
   int64_t count; /* reals from the first segment's begin to the last one's end */
+  /* Of the shadow: a copy of the shared segments that come first, the trunk's, as the device's
+   * convolutions read them. 0 where they read the parameters themselves. */
+  size_t shadow_bytes;
 } vane_block;
 
 /* A recorded sequence of operations, see graph.run. */
@@ -240,6 +243,18 @@ typedef struct vane_block_ops {
   /* Segments are in the order of their offsets and do not overlap. Outside a step. */
   vane_status (*plan)(vane_device *device, const vane_segment *segments, int64_t n_segments,
                       vane_block **block);
+  /* Says where the block's parameters lie, and memory for their shadow [shadow_bytes], aligned to
+   * 256 bytes, NULL where that is 0; both borrowed until the block is destroyed or bound elsewhere.
+   * Outside a step, before anything is recorded that reads or writes them.
+   *
+   * The shadow is made here and follows by itself from then on: whatever writes parameters, and
+   * that is memory.put, upload, copy and clear, conv.put_weights and optim.adam alone, writes it
+   * too. Convolutions find it by their weights' address. Weights of no bound block are converted
+   * where they are read, which takes a pass over them each time.
+   *
+   * VANE_ERR_ARGUMENT: the parameters overlap those of another block, of which one shadow would be
+   * left behind. */
+  vane_status (*bind)(vane_device *device, vane_block *block, void *parameters, void *shadow);
   void (*destroy)(vane_device *device, vane_block *block); /* takes NULL */
 } vane_block_ops;
 
