@@ -26,7 +26,7 @@ struct adam_memory {
   float *theta;
   const float *gradient;
   float *m, *v, *v_max; // v_max NULL without AMSGrad
-  bf16 *shadow;         // of theta, NULL: none
+  bf16 *shadow;         // of theta, where a chunk has one
 };
 
 static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chunk,
@@ -86,7 +86,7 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_mem
   for (int j = 0; j < V; ++j)
     update<AMSGRAD>(step, gradient[j], theta[j], m[j], v[j], v_max[j]);
   store(at.theta + i, theta);
-  if (SHADOW && at.shadow)
+  if (SHADOW)
     store(at.shadow + i, theta);
   store(at.m + i, m);
   store(at.v + i, v);
@@ -94,8 +94,18 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_mem
     store(at.v_max + i, v_max);
 }
 
-// A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.
 template <bool AMSGRAD, bool SHADOW>
+static __device__ __forceinline__ void update_chunk(const adam_step &step, adam_memory at,
+                                                    int count) {
+  for (int i = 4 * (int)threadIdx.x; i + 4 <= count; i += 4 * (int)blockDim.x)
+    update_at<AMSGRAD, SHADOW, 4>(step, at, i);
+  int last = count / 4 * 4 + (int)threadIdx.x; // of one to three
+  if (last < count)
+    update_at<AMSGRAD, SHADOW, 1>(step, at, last);
+}
+
+// A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.
+template <bool AMSGRAD>
 static __global__ void __launch_bounds__(BLOCK)
     k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_memory at, int64_t n_shadowed,
            const vane_step_record *record) {
@@ -115,13 +125,12 @@ static __global__ void __launch_bounds__(BLOCK)
   at.theta += chunk.offset, at.gradient += chunk.offset, at.m += chunk.offset, at.v += chunk.offset;
   if (AMSGRAD)
     at.v_max += chunk.offset;
-  if (SHADOW)
-    at.shadow = chunk.offset < n_shadowed ? at.shadow + chunk.offset : nullptr;
-  for (int i = 4 * (int)threadIdx.x; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
-    update_at<AMSGRAD, SHADOW, 4>(step, at, i);
-  int last = chunk.count / 4 * 4 + (int)threadIdx.x; // of one to three
-  if (last < chunk.count)
-    update_at<AMSGRAD, SHADOW, 1>(step, at, last);
+  if (chunk.offset < n_shadowed) {
+    at.shadow += chunk.offset;
+    update_chunk<AMSGRAD, true>(step, at, chunk.count);
+  } else {
+    update_chunk<AMSGRAD, false>(step, at, chunk.count);
+  }
 }
 
 // Threads of a block: one for each four reals of the average chunk, so that few stand idle where
@@ -130,18 +139,6 @@ static unsigned adam_block(vane_chunks chunks) {
   int64_t warps = (chunks.n_reals / chunks.n / 4 + WARP - 1) / WARP;
   int64_t most = BLOCK / WARP;
   return (unsigned)((warps < 1 ? 1 : warps > most ? most : warps) * WARP);
-}
-
-template <bool SHADOW>
-static cudaError_t launch_adam(const vane_adam_desc &desc, vane_chunks chunks, adam_memory at,
-                               int64_t n_shadowed, const vane_step_record *record,
-                               cudaStream_t stream) {
-  unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);
-  if (desc.amsgrad)
-    return VANE_LAUNCH_MEETING((k_adam<true, SHADOW>), n_blocks, n_threads, stream, desc,
-                               chunks.chunk, at, n_shadowed, record);
-  return VANE_LAUNCH_MEETING((k_adam<false, SHADOW>), n_blocks, n_threads, stream, desc,
-                             chunks.chunk, at, n_shadowed, record);
 }
 
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
@@ -155,6 +152,11 @@ cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *par
       !is_aligned(v_max) || !is_aligned(shadow.numbers))
     return cudaErrorInvalidValue;
   adam_memory at = {parameters, gradients, m, v, v_max, (bf16 *)shadow.numbers};
-  return shadow.numbers ? launch_adam<true>(desc, chunks, at, shadow.n_reals, record, stream)
-                        : launch_adam<false>(desc, chunks, at, 0, record, stream);
+  int64_t n_shadowed = shadow.numbers ? shadow.n_reals : 0;
+  unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);
+  if (desc.amsgrad)
+    return VANE_LAUNCH_MEETING(k_adam<true>, n_blocks, n_threads, stream, desc, chunks.chunk, at,
+                               n_shadowed, record);
+  return VANE_LAUNCH_MEETING(k_adam<false>, n_blocks, n_threads, stream, desc, chunks.chunk, at,
+                             n_shadowed, record);
 }
