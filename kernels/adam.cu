@@ -22,7 +22,7 @@ struct adam_step {
   adam_scale scale;   // of the block's segment
 };
 
-struct adam_memory {
+struct adam_reals {
   float *theta;
   const float *gradient;
   float *m, *v, *v_max; // v_max NULL without AMSGrad
@@ -37,7 +37,7 @@ static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chu
   bool l2 = desc.decay_mode == VANE_DECAY_L2;
   scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
                          (l2 ? desc.weight_decay : 0.0));
-  scale.shrink = l2 ? 0.0f : (float)(record->in.lr * desc.weight_decay);
+  scale.shrink = l2 ? 0.0f : (float)(vane_record_lr(record) * desc.weight_decay);
   return scale;
 }
 
@@ -50,7 +50,7 @@ static __device__ adam_step step_of(const vane_adam_desc &desc, vane_chunk chunk
   step.rate1 = (float)(1.0 - desc.beta1);
   step.rate2 = (float)rate2;
   step.rest2 = (float)(rate2 - (double)(float)rate2);
-  step.length = (float)(record->in.lr * root / record->in.bias1);
+  step.length = (float)(vane_record_lr(record) * root / record->in.bias1);
   step.epsilon = (float)(hat ? desc.epsilon : desc.epsilon * root);
   step.scale = scale_of(desc, chunk, record);
   return step;
@@ -74,7 +74,7 @@ static __device__ __forceinline__ void update(const adam_step &step, float grad,
 
 // V neighbours from i on.
 template <bool AMSGRAD, bool SHADOW, int V>
-static __device__ __forceinline__ void update_at(const adam_step &step, adam_memory at, int i) {
+static __device__ __forceinline__ void update_at(const adam_step &step, adam_reals at, int i) {
   float theta[V], gradient[V], m[V], v[V], v_max[V];
   load(theta, at.theta + i);
   load(gradient, at.gradient + i);
@@ -95,7 +95,7 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_mem
 }
 
 template <bool AMSGRAD, bool SHADOW>
-static __device__ __forceinline__ void update_chunk(const adam_step &step, adam_memory at,
+static __device__ __forceinline__ void update_chunk(const adam_step &step, adam_reals at,
                                                     int count) {
   for (int i = 4 * (int)threadIdx.x; i + 4 <= count; i += 4 * (int)blockDim.x)
     update_at<AMSGRAD, SHADOW, 4>(step, at, i);
@@ -107,7 +107,7 @@ static __device__ __forceinline__ void update_chunk(const adam_step &step, adam_
 // A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.
 template <bool AMSGRAD>
 static __global__ void __launch_bounds__(BLOCK)
-    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_memory at, int64_t n_shadowed,
+    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_reals at, int64_t n_shadowed,
            const vane_step_record *record) {
   __shared__ vane_chunk shared_chunk;
   __shared__ adam_step shared_step;
@@ -141,17 +141,19 @@ static unsigned adam_block(vane_chunks chunks) {
   return (unsigned)((warps < 1 ? 1 : warps > most ? most : warps) * WARP);
 }
 
-cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
-                             vane_shadow shadow, const float *gradients, float *m, float *v,
-                             float *v_max, const vane_step_record *record, cudaStream_t stream) {
+cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream) {
   if (chunks.n == 0)
     return cudaSuccess;
-  if (chunks.n > INT32_MAX || desc.amsgrad != (v_max != nullptr))
+  if (chunks.n > INT32_MAX || desc.amsgrad != (memory.v_max != nullptr))
     return cudaErrorInvalidValue;
-  if (!is_aligned(parameters) || !is_aligned(gradients) || !is_aligned(m) || !is_aligned(v) ||
-      !is_aligned(v_max) || !is_aligned(shadow.numbers))
+  if (!is_aligned(memory.parameters) || !is_aligned(memory.gradients) || !is_aligned(memory.m) ||
+      !is_aligned(memory.v) || !is_aligned(memory.v_max) || !is_aligned(shadow.numbers))
     return cudaErrorInvalidValue;
-  adam_memory at = {parameters, gradients, m, v, v_max, (bf16 *)shadow.numbers};
+  adam_reals at = {(float *)memory.parameters, (const float *)memory.gradients,
+                   (float *)memory.m,          (float *)memory.v,
+                   (float *)memory.v_max,      (bf16 *)shadow.numbers};
   int64_t n_shadowed = shadow.numbers ? shadow.n_reals : 0;
   unsigned n_blocks = (unsigned)chunks.n, n_threads = adam_block(chunks);
   if (desc.amsgrad)

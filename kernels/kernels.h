@@ -200,11 +200,11 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. v_max NULL
- * without AMSGrad. */
-cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, float *parameters,
-                             vane_shadow shadow, const float *gradients, float *m, float *v,
-                             float *v_max, const vane_step_record *record, cudaStream_t stream);
+/* (N30..N35). One launch over all chunks, `shadow` included; writes nothing where record->skip is
+ * set. */
+cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ typedef struct vane_tensor {
  * whole once per log interval and then clears `sum`. */
 typedef struct vane_step_input {
   int64_t step;                   /* 1 for the first */
-  double lr;                      /* learning rate of this step */
+  double lr;                      /* the learning rate that the schedule says */
   double bias1, bias2;            /* 1 - beta1^step, 1 - beta2^step */
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
@@ -72,6 +72,15 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double skipped;                         /* steps that wrote nothing */
 } vane_step_sum;
 
+/* What the guard has found (N36..N38). It lasts: only a probe changes it. */
+typedef struct vane_guard_state {
+  double curvature;  /* k of the newest probe, in Adam's metric */
+  double bound;      /* K: the largest of the curvatures, which decay with every probe */
+  double largest_lr; /* what a step may take at most; 0: no limit */
+  int64_t probes;    /* so many found a curvature, */
+  int64_t ignored;   /* so many found one that is not finite */
+} vane_guard_state;
+
 typedef struct vane_step_record {
   vane_step_input in;
   double loss[VANE_N_LOSSES];                /* unweighted values (N10..N17) */
@@ -87,13 +96,26 @@ typedef struct vane_step_record {
   double gradient_norm;                      /* of the combined gradient (N25) */
   double clip;                               /* the global clip's factor, 1: did not act (N26) */
   int32_t skip;                              /* this step writes neither weights nor moments */
-  int32_t halted;         /* so does every step from now on (on_nonfinite: stop) */
+  int32_t halted; /* so does every step from now on (on_nonfinite: stop) */
+  vane_guard_state guard;
   int64_t bad_step;       /* the first step with a non-finite value, 0: none */
   int32_t bad_loss;       /* its loss, or VANE_SHARED: the combined gradient */
   int32_t n_bad_samples;  /* samples of that step with a non-finite loss */
   int32_t bad_samples[8]; /* the first eight of them, index in the batch */
   vane_step_sum sum;
 } vane_step_record;
+
+#ifdef __CUDACC__
+#define VANE_HOST_DEVICE __host__ __device__
+#else
+#define VANE_HOST_DEVICE
+#endif
+
+/* The learning rate that a step takes: the schedule's, unless the guard sets a lower limit. */
+static inline VANE_HOST_DEVICE double vane_record_lr(const vane_step_record *record) {
+  double limit = record->guard.largest_lr;
+  return limit > 0.0 && limit < record->in.lr ? limit : record->in.lr;
+}
 
 /* Parameters lie in one block; a segment is one tensor of it. Offsets are in reals and multiples of
  * 64 bytes; gaps between segments are zero in parameters, gradients and moments, and stay zero. */
@@ -210,6 +232,14 @@ typedef struct vane_adam_desc {
   double weight_decay; /* on segments with decay */
   int decay_mode;      /* VANE_DECAY_* */
 } vane_adam_desc;
+
+/* What Adam reads and writes: one block of reals each. */
+typedef struct vane_adam_memory {
+  void *parameters;
+  const void *gradients;
+  void *m, *v;
+  void *v_max; /* NULL without AMSGrad */
+} vane_adam_memory;
 
 typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
@@ -428,11 +458,9 @@ typedef struct vane_reduce_ops {
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
-  /* (N30..N35). One pass over all segments. m, v like parameters; v_max NULL without AMSGrad.
-   * Writes nothing when record->skip is set. */
+  /* (N30..N35). One pass over all segments. Writes nothing when record->skip is set. */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
-                      void *parameters, const void *gradients, void *m, void *v, void *v_max,
-                      const vane_step_record *record);
+                      const vane_adam_memory *memory, const vane_step_record *record);
 } vane_optim_ops;
 
 struct vane_device {

@@ -161,9 +161,12 @@ static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
 
 static vane_status step(void *context) {
   adam_run *run = context;
-  return run->device->optim.adam(run->device, &run->desc, run->block, run->arrays[THETA],
-                                 run->arrays[GRADIENT], run->arrays[M], run->arrays[V],
-                                 run->arrays[V_MAX], run->record);
+  const vane_adam_memory memory = {.parameters = run->arrays[THETA],
+                                   .gradients = run->arrays[GRADIENT],
+                                   .m = run->arrays[M],
+                                   .v = run->arrays[V],
+                                   .v_max = run->arrays[V_MAX]};
+  return run->device->optim.adam(run->device, &run->desc, run->block, &memory, run->record);
 }
 
 vane_status vane_bench_adam(vane_device *device, const vane_bench_adam_size *size, bool amsgrad,

@@ -54,9 +54,12 @@ static vane_status backward(vane_trainer *trainer) {
 static vane_status update(vane_trainer *trainer) {
   vane_device *device = trainer->device;
   vane_network *network = trainer->network;
-  VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, network->weights,
-                              trainer->slots.gradients, trainer->m, trainer->v, trainer->v_max,
-                              trainer->record));
+  const vane_adam_memory memory = {.parameters = network->weights,
+                                   .gradients = trainer->slots.gradients,
+                                   .m = trainer->m,
+                                   .v = trainer->v,
+                                   .v_max = trainer->v_max};
+  VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, &memory, trainer->record));
   if (!trainer->pending)
     return VANE_OK;
   return device->elementwise.follow(device, network->running, trainer->pending,

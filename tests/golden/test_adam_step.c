@@ -109,7 +109,9 @@ static void run_step(vane_device *device, const vane_adam_desc *desc,
   void *v_max = desc->amsgrad ? golden_put(device, from->v_max, N) : NULL;
   vane_step_record *on_device = golden_put_record(device, record);
   vane_block *planned = golden_plan_block(device, segments, N_SEGMENTS);
-  golden_ok(device->optim.adam(device, desc, planned, theta, gradient, m, v, v_max, on_device));
+  const vane_adam_memory memory = {
+      .parameters = theta, .gradients = gradient, .m = m, .v = v, .v_max = v_max};
+  golden_ok(device->optim.adam(device, desc, planned, &memory, on_device));
   *to = *from;
   golden_ok(device->memory.get(device, to->theta, theta, N));
   golden_ok(device->memory.get(device, to->gradient, gradient, N));

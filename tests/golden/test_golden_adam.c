@@ -90,6 +90,8 @@ static void run_course(vane_device *device, const adam_case *c, adam_course *cou
   void *theta = golden_put(device, block, N_BLOCK), *gradient = golden_put(device, NULL, N_BLOCK);
   void *m = golden_put(device, NULL, N_BLOCK), *v = golden_put(device, NULL, N_BLOCK);
   void *v_max = c->amsgrad ? golden_put(device, NULL, N_BLOCK) : NULL;
+  const vane_adam_memory memory = {
+      .parameters = theta, .gradients = gradient, .m = m, .v = v, .v_max = v_max};
   vane_step_record record = {.clip = 1, .coefficient = {[VANE_SHARED] = 1}};
   vane_step_record *on_device = golden_put_record(device, &record);
   vane_block *planned = golden_plan_block(device, segments, 2);
@@ -99,7 +101,7 @@ static void run_course(vane_device *device, const adam_case *c, adam_course *cou
     vane_step_input_fill(&config, step + 1, counted, &record.in);
     golden_ok(device->memory.put(device, gradient, block, N_BLOCK));
     golden_ok(device->memory.upload(device, on_device, &record.in, sizeof record.in));
-    golden_ok(device->optim.adam(device, &desc, planned, theta, gradient, m, v, v_max, on_device));
+    golden_ok(device->optim.adam(device, &desc, planned, &memory, on_device));
     golden_ok(device->memory.synchronize(device));
     if (step == 0)
       get_block(device, theta, course->first);

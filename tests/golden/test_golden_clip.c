@@ -140,7 +140,8 @@ static void check_vector(vane_device *device, const vane_safetensors_file *file)
   golden_ok(device->reduce.gram(device, in, N_FEATURES, planned, NULL, NULL, record));
   golden_ok(device->reduce.coefficients(device, &combine, NULL, NULL, record));
   golden_ok(device->reduce.combine(device, sum, in, N_FEATURES, record));
-  golden_ok(device->optim.adam(device, &adam, planned, theta, sum, m, v, NULL, record));
+  const vane_adam_memory memory = {.parameters = theta, .gradients = sum, .m = m, .v = v};
+  golden_ok(device->optim.adam(device, &adam, planned, &memory, record));
   get(device, sum, N_FEATURES, result);
   golden_read(file, "vector", "sum", N_FEATURES, golden);
   assert_agree(device->name, "vector", "gradient", result, golden, N_FEATURES, 1e-7);

@@ -83,8 +83,9 @@ static void gradient_of_adam(total_lab *l, side *s, double *gradient) {
       l->device->memory.upload(l->device, parameters, l->parameters, block * sizeof *parameters));
   check_ok(l->device->memory.clear(l->device, v, block * sizeof *v));
   check_ok(l->device->memory.clear(l->device, gradient, block * sizeof *gradient));
-  check_ok(l->device->optim.adam(l->device, &desc, l->block, parameters, l->gradients, gradient, v,
-                                 NULL, &l->record));
+  const vane_adam_memory memory = {
+      .parameters = parameters, .gradients = l->gradients, .m = gradient, .v = v};
+  check_ok(l->device->optim.adam(l->device, &desc, l->block, &memory, &l->record));
 }
 
 static void lay_out(total_lab *l, side *s) {

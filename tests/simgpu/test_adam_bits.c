@@ -69,12 +69,15 @@ static void run(vane_device *device, const vane_adam_desc *desc, adam_state *aft
   for (int a = 0; a < N_STATE; ++a)
     put(device, arrays[a], start_of, a);
   const vane_block *planned = side_plan_block(&s, segments, n_segments);
+  const vane_adam_memory memory = {.parameters = arrays[THETA],
+                                   .gradients = arrays[GRADIENT],
+                                   .m = arrays[M],
+                                   .v = arrays[V],
+                                   .v_max = desc->amsgrad ? arrays[V_MAX] : NULL};
   for (int step = 1; step <= n_steps; ++step) {
     const vane_step_record record = record_of(desc, step);
     put(device, arrays[GRADIENT], gradient_of, step);
-    check_ok(device->optim.adam(device, desc, planned, arrays[THETA], arrays[GRADIENT], arrays[M],
-                                arrays[V], desc->amsgrad ? arrays[V_MAX] : NULL,
-                                side_put_record(&s, &record)));
+    check_ok(device->optim.adam(device, desc, planned, &memory, side_put_record(&s, &record)));
   }
   for (int a = 0; a < N_STATE; ++a)
     check_ok(device->memory.get(device, after->array[a], arrays[a], block));

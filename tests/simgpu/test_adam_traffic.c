@@ -49,8 +49,12 @@ static traffic count_step(bool amsgrad, int32_t skip) {
   const vane_block *planned = side_plan_block(&s, segments, n_segments);
   check_ok(device->memory.synchronize(device));
   simgpu_count_reset();
-  check_ok(device->optim.adam(device, &desc, planned, arrays[THETA], arrays[GRADIENT], arrays[M],
-                              arrays[V], amsgrad ? arrays[V_MAX] : NULL, on_device));
+  const vane_adam_memory memory = {.parameters = arrays[THETA],
+                                   .gradients = arrays[GRADIENT],
+                                   .m = arrays[M],
+                                   .v = arrays[V],
+                                   .v_max = amsgrad ? arrays[V_MAX] : NULL};
+  check_ok(device->optim.adam(device, &desc, planned, &memory, on_device));
   traffic counted = {.all = simgpu_count()};
   check_ok(device->memory.synchronize(device));
   counted.adam = simgpu_kernel_count("k_adam");

@@ -59,15 +59,15 @@ static void test_sizes_without_sense_are_refused(void **state) {
 static int n_steps;
 
 static vane_status count_step(vane_device *device, const vane_adam_desc *desc,
-                              const vane_block *block, void *parameters, const void *gradients,
-                              void *m, void *v, void *v_max, const vane_step_record *record) {
-  (void)device, (void)desc, (void)m, (void)v, (void)parameters, (void)gradients;
+                              const vane_block *block, const vane_adam_memory *memory,
+                              const vane_step_record *record) {
+  (void)device, (void)desc;
   const vane_segment *segments = block->segments;
   assert_int_equal(block->n_segments, 3);
   assert_int_equal(segments[0].count + segments[1].count + segments[2].count, 100);
   for (int i = 0; i < 3; i++)
     assert_int_equal(segments[i].offset % 16, 0);
-  assert_null(v_max);
+  assert_null(memory->v_max);
   assert_int_equal(record->skip, 0);
   n_steps++;
   return VANE_OK;
@@ -90,10 +90,9 @@ static void test_every_repeat_is_one_step_over_all_tensors(void **state) {
 static int n_enqueued, n_waits, largest_batch;
 
 static vane_status enqueue_step(vane_device *device, const vane_adam_desc *desc,
-                                const vane_block *block, void *parameters, const void *gradients,
-                                void *m, void *v, void *v_max, const vane_step_record *record) {
-  (void)device, (void)desc, (void)block, (void)m, (void)v, (void)parameters, (void)gradients;
-  (void)v_max, (void)record;
+                                const vane_block *block, const vane_adam_memory *memory,
+                                const vane_step_record *record) {
+  (void)device, (void)desc, (void)block, (void)memory, (void)record;
   n_enqueued++;
   return VANE_OK;
 }

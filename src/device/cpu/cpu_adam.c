@@ -36,14 +36,15 @@ typedef struct adam_block {
   float *m, *v, *v_max;
 } adam_block;
 
-static adam_step step_of(const vane_adam_desc *desc, const vane_step_input *in) {
+static adam_step step_of(const vane_adam_desc *desc, const vane_step_record *record) {
+  const vane_step_input *in = &record->in;
   double root = sqrt(in->bias2);
   double rate2 = 1 - desc->beta2;
   bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
   return (adam_step){.rate1 = (float)(1 - desc->beta1),
                      .rate2 = (float)rate2,
                      .rest2 = (float)(rate2 - (double)(float)rate2),
-                     .length = (float)(in->lr * root / in->bias1),
+                     .length = (float)(vane_record_lr(record) * root / in->bias1),
                      .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root)};
 }
 
@@ -55,7 +56,7 @@ static adam_scale scale_of(const vane_adam_desc *desc, const vane_segment *segme
   bool l2 = desc->decay_mode == VANE_DECAY_L2;
   scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
                          (l2 ? desc->weight_decay : 0));
-  scale.shrink = l2 ? 0 : (float)(record->in.lr * desc->weight_decay);
+  scale.shrink = l2 ? 0 : (float)(vane_record_lr(record) * desc->weight_decay);
   return scale;
 }
 
@@ -95,12 +96,13 @@ static inline void update(adam_step step, adam_scale scale, adam_block block, in
 }
 
 static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
-                            const vane_block *block, void *parameters, const void *gradients,
-                            void *m, void *v, void *v_max, const vane_step_record *record) {
+                            const vane_block *block, const vane_adam_memory *memory,
+                            const vane_step_record *record) {
   if (record->skip)
     return VANE_OK;
-  const adam_block memory = {parameters, gradients, m, v, v_max};
-  const adam_step step = step_of(desc, &record->in);
+  const adam_block reals = {memory->parameters, memory->gradients, memory->m, memory->v,
+                            memory->v_max};
+  const adam_step step = step_of(desc, record);
   const int64_t count = cpu_block_end(block);
 #pragma omp parallel num_threads(((cpu_device *)device)->n_threads)
   {
@@ -109,9 +111,9 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
       cpu_share part = cpu_share_meet(share, &block->segments[i]);
       adam_scale scale = scale_of(desc, &block->segments[i], record);
       if (desc->amsgrad)
-        update(step, scale, memory, part.begin, part.end, true);
+        update(step, scale, reals, part.begin, part.end, true);
       else
-        update(step, scale, memory, part.begin, part.end, false);
+        update(step, scale, reals, part.begin, part.end, false);
     }
   }
   return VANE_OK;

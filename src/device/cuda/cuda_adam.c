@@ -2,15 +2,14 @@
 #include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
-                             void *parameters, const void *gradients, void *m, void *v, void *v_max,
-                             const vane_step_record *record) {
-  const vane_shadow shadow = vane_cuda_shadow_to_write(block, parameters);
-  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), parameters, shadow, gradients, m, v,
-                            desc->amsgrad ? v_max : NULL, record, vane_cuda_of(base)->compute));
-  if (shadow.numbers != NULL)
+                             const vane_adam_memory *memory, const vane_step_record *record) {
+  const vane_shadow shadow = vane_cuda_shadow_to_write(block, memory->parameters);
+  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), *memory, shadow, record,
+                            vane_cuda_of(base)->compute));
+  if (shadow.numbers != NULL || block->n_segments == 0)
     return VANE_OK;
-  /* They may be those of a block that is bound, in parts or cut in another way. */
-  return vane_cuda_shadow_follow(base, (const float *)parameters + block->segments[0].offset,
+  /* They may be those of a bound block that is cut in another way. */
+  return vane_cuda_shadow_follow(base, (float *)memory->parameters + block->segments[0].offset,
                                  (size_t)block->count * sizeof(float));
 }
 

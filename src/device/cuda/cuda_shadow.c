@@ -92,7 +92,7 @@ void *vane_cuda_shadow_of(const cuda_device *device, const void *reals, int64_t 
 
 vane_shadow vane_cuda_shadow_to_write(const vane_block *base, const void *parameters) {
   const cuda_block *block = (const cuda_block *)base;
-  if (block == NULL || block->shadow == NULL || block->parameters != parameters)
+  if (block->shadow == NULL || block->parameters != parameters)
     return (vane_shadow){.numbers = NULL};
   return (vane_shadow){.numbers = block->shadow, .n_reals = reals_of(block)};
 }
