@@ -94,7 +94,7 @@ static void check_writers(check *c) {
     check_shadow(c, &b, "upload");
   }
   /* Bytes, from the last of a real to the first of another. */
-  check_ok(device->memory.clear(device, b.parameters + 4 * 61 + 3, 6));
+  check_ok(device->memory.clear(device, b.parameters + 4 * 61 + 3, 8));
   check_shadow(c, &b, "clear of bytes");
   end(&b);
 }
