@@ -287,9 +287,9 @@ typedef struct vane_block_ops {
    * Outside a step, before anything is recorded that reads or writes them.
    *
    * The shadow is made here and follows by itself from then on: whatever writes parameters, and
-   * that is memory.put, upload, copy and clear, conv.put_weights and optim.adam alone, writes it
-   * too. Convolutions find it by their weights' address. Weights of no bound block are converted
-   * where they are read, which takes a pass over them each time.
+   * that is memory.put, upload, copy and clear, conv.put_weights, elementwise.draw and optim.adam
+   * alone, writes it too. Convolutions find it by their weights' address. Weights of no bound block
+   * are converted where they are read, which takes a pass over them each time.
    *
    * VANE_ERR_ARGUMENT: the parameters overlap those of another block, of which one shadow would be
    * left behind. */

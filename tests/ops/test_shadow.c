@@ -93,6 +93,9 @@ static void check_writers(check *c) {
     check_ok(device->memory.upload(device, b.parameters + at, host, (size_t)n * sizeof *host));
     check_shadow(c, &b, "upload");
   }
+  const vane_draw_desc drawn = {.low = -1, .high = 1};
+  check_ok(device->elementwise.draw(device, b.parameters, count, &drawn));
+  check_shadow(c, &b, "draw");
   /* Bytes, from the last of a real to the first of another. */
   check_ok(device->memory.clear(device, b.parameters + 4 * 61 + 3, 8));
   check_shadow(c, &b, "clear of bytes");
