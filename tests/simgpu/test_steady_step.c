@@ -106,7 +106,7 @@ static bool ends_in_flatten(const vane_trainer *trainer) {
 static void bf16_converts_no_weights(void **state) {
   (void)state;
   static const char *const bf16[] = {"device.precision=bf16"};
-  static const char *const ends[] = {"scenes", "tf1"}; /* a flattened image, and its mean */
+  static const char *const ends[] = {"scenes", "r64"}; /* a flattened image, and its mean */
   for (int i = 0; i < COUNT(ends); i++) {
     vane_trainer *trainer = create(ends[i], bf16, 1);
     simgpu_counters c = count_steps(trainer);
