@@ -19,10 +19,13 @@ import sys
 import kernels
 
 # Arrays that a variant reads and writes, one 128-bit access each per turn of a loop (parameters,
-# gradients and both moments; with AMSGrad the largest second moment too).
-MOVES = {"k_adam<false>": (4, 3), "k_adam<true>": (5, 4)}
-# One loop for parameters without a shadow, one for those with one: stores of 64 bits beside.
-SHADOWS = [0, 1]
+# gradients and both moments; with AMSGrad the largest second moment too). By the bits of
+# kernels/adam.cu's MODE: where it keeps telemetry there is a second loop, for the steps that are
+# watched.
+AMSGRAD, TELEMETRY = 1, 2
+MOVES = {f"k_adam<{mode}>": (5, 4) if mode & AMSGRAD else (4, 3) for mode in range(4)}
+# Each loop twice: for parameters without a shadow, and for those with one, with a store of 64 bits.
+N_LOOPS = {f"k_adam<{mode}>": 4 if mode & TELEMETRY else 2 for mode in range(4)}
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 WIDE, NARROW = 16, 8  # bytes
 
@@ -66,10 +69,11 @@ def loops(code):
 
 
 def called(code, inside):
-    """The instructions that a loop calls: from each target on to the return."""
+    """The instructions that a loop calls: from each target on to the return. A call to just behind
+    itself is how the loop is left on sm_80 to sm_89."""
     found = []
-    for _, opcode, operands in inside:
-        if opcode.startswith("CALL"):
+    for address, opcode, operands in inside:
+        if opcode.startswith("CALL") and not 0 < (target(operands) or 0) - address <= 0x20:
             for instruction in code:
                 if instruction[0] >= (target(operands) or 0):
                     found.append(instruction)
@@ -117,30 +121,29 @@ def check_loop(code, span, moves, n_shadows):
 
 
 def check(name, code):
-    """What is wrong, and what the loops do."""
+    """What is wrong, and what its loops do."""
     if name not in MOVES:
-        return ["a variant of which nobody said what it moves"], []
+        return ["a variant of which nobody said what it moves"], ""
     wrong, does = [], []
     if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
         wrong.append(f"local memory: {', '.join(local)}")
 
-    def within(span):
-        return [i for i in code if span[0] <= i[0] <= span[1]]
+    def within(span, kind):
+        return accesses([i for i in code if span[0] <= i[0] <= span[1]], kind)
 
-    spans = [span for span in loops(code) if WIDE in accesses(within(span), "LDG")]
-    if len(spans) != len(SHADOWS):
-        return wrong + [f"{len(spans)} loops load 128 bits at a time, not {len(SHADOWS)}"], []
-    spans.sort(key=lambda span: accesses(within(span), "STG").count(NARROW))
-    for span, n_shadows in zip(spans, SHADOWS):
-        wrong_here, does_here = check_loop(code, span, MOVES[name], n_shadows)
-        wrong += wrong_here
-        does.append(does_here)
-    outside = [i for i in code if not any(first <= i[0] <= last for first, last in spans)]
-    if set(accesses(outside, "STG")) & {NARROW, WIDE}:
-        wrong.append("stores of 64 or 128 bits outside the loops")
+    spans = [span for span in loops(code) if WIDE in within(span, "LDG")]
+    if len(spans) != N_LOOPS[name]:
+        return wrong + [f"{len(spans)} loops load 128 bits at a time, not {N_LOOPS[name]}"], ""
+    spans.sort(key=lambda span: within(span, "STG").count(NARROW))
+    for i, span in enumerate(spans):
+        more, text = check_loop(code, span, MOVES[name], n_shadows=2 * i // len(spans))
+        wrong += more
+        does.append(text)
+    if WIDE in accesses([i for i in code if not any(a <= i[0] <= b for a, b in spans)], "STG"):
+        wrong.append("128-bit stores outside the loops")
     if accesses([i for i in code if i[0] < min(spans)[0]], "STG"):
         wrong.append("stores before the loops")
-    return wrong, does
+    return wrong, "; ".join(does)
 
 
 def main():
@@ -154,7 +157,7 @@ def main():
     for (mangled, architecture), instructions in sorted(code.items(), key=lambda item: (item[0][0], item[0][1])):
         wrong, does = check(names[mangled], instructions)
         n_wrong += len(wrong)
-        for line in wrong or does:
+        for line in wrong or [does]:
             print(f"{names[mangled]} on sm_{architecture}: {line}")
     there = {(names[mangled], architecture) for mangled, architecture in code}
     for name in MOVES:

@@ -18,6 +18,8 @@ enum { n_segments = sizeof segments / sizeof segments[0], n_shared = 4, block = 
 /* What the tables cost beside: an entry per chunk and what a block of threads takes from the step's
  * record. 100 chunks of 20 words come to 0.02 bytes per parameter. */
 #define ALLOWANCE_BYTES 0.05
+/* In a step that is watched also seven doubles, read and written, and four more words. */
+#define TELEMETRY_BYTES (2 * 7 * 8 + 4 * 8)
 
 enum { THETA, GRADIENT, M, V, V_MAX, N_ARRAYS };
 
@@ -28,6 +30,7 @@ typedef struct traffic {
 
 typedef struct mode {
   bool amsgrad, bf16;
+  enum { NO_TELEMETRY, NOT_WATCHED, WATCHED } telemetry;
   int32_t skip;
 } mode;
 
@@ -56,7 +59,11 @@ static traffic count_step(mode how) {
     arrays[i] = side_reals(&s, block);
     check_ok(device->memory.clear(device, arrays[i], block * sizeof(float)));
   }
-  const vane_step_record record = {.in = {.step = 1, .lr = 1e-3, .bias1 = 0.1, .bias2 = 0.001},
+  const vane_step_record record = {.in = {.step = 1,
+                                          .lr = 1e-3,
+                                          .bias1 = 0.1,
+                                          .bias2 = 0.001,
+                                          .watch = how.telemetry == WATCHED},
                                    .coefficient = {1, 1, 1, 1, 1, 1},
                                    .clip = 1,
                                    .skip = how.skip};
@@ -64,13 +71,17 @@ static traffic count_step(mode how) {
       .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .amsgrad = amsgrad, .weight_decay = 0.01};
   const vane_step_record *on_device = side_put_record(&s, &record);
   const vane_block *planned = plan_and_bind(&s, arrays[THETA]);
+  size_t bytes = (size_t)planned->n_parts * sizeof(vane_adam_telemetry);
+  void *parts = side_bytes(&s, bytes);
+  check_ok(device->memory.clear(device, parts, bytes));
   check_ok(device->memory.synchronize(device));
   simgpu_count_reset();
   const vane_adam_memory memory = {.parameters = arrays[THETA],
                                    .gradients = arrays[GRADIENT],
                                    .m = arrays[M],
                                    .v = arrays[V],
-                                   .v_max = amsgrad ? arrays[V_MAX] : NULL};
+                                   .v_max = amsgrad ? arrays[V_MAX] : NULL,
+                                   .telemetry = how.telemetry == NO_TELEMETRY ? NULL : parts};
   check_ok(device->optim.adam(device, &desc, planned, &memory, on_device));
   traffic counted = {.all = simgpu_count()};
   check_ok(device->memory.synchronize(device));
@@ -108,6 +119,8 @@ static void check_traffic(mode how) {
   const double share = (double)n_parameters(n_shadowed) / (double)n_parameters(n_segments);
   uint64_t fours, ones, shadow_fours, shadow_ones;
   traffic counted = count_step(how);
+  const uint64_t words =
+      how.telemetry == WATCHED ? counted.adam.blocks : 0; /* each, of its telemetry */
   count_accesses(n_segments, &fours, &ones);
   count_accesses(n_shadowed, &shadow_fours, &shadow_ones);
   assert_int_equal(counted.all.launches, 1);
@@ -115,14 +128,15 @@ static void check_traffic(mode how) {
                        counted.all.hidden_synchronizes + counted.all.allocations,
                    0);
   assert_int_equal(counted.adam.launches, 1);
-  assert_near(counted.adam.load_bytes + counted.adam.store_bytes,
+  assert_near(counted.adam.load_bytes + counted.adam.store_bytes - words * TELEMETRY_BYTES,
               (how.amsgrad ? 36 : 28) + 2 * share);
   assert_int_equal(counted.adam.stores16, stored * fours);
-  assert_int_equal(counted.adam.stores, stored * (fours + ones) + shadow_fours + shadow_ones);
+  assert_int_equal(counted.adam.stores,
+                   stored * (fours + ones) + shadow_fours + shadow_ones + 7 * words);
   /* A chunk's entry may be one access of 16 bytes or several narrower ones. */
   assert_in_range(counted.adam.loads16, loaded * fours, loaded * fours + counted.adam.blocks);
   assert_in_range(counted.adam.loads, loaded * (fours + ones),
-                  loaded * (fours + ones) + 20 * counted.adam.blocks);
+                  loaded * (fours + ones) + 21 * counted.adam.blocks + 11 * words);
 }
 
 static void test_plain(void **state) {
@@ -137,9 +151,22 @@ static void test_amsgrad(void **state) {
   check_traffic((mode){.amsgrad = true, .bf16 = true});
 }
 
+static void test_telemetry_that_rests(void **state) {
+  (void)state;
+  check_traffic((mode){.telemetry = NOT_WATCHED});
+  check_traffic((mode){.telemetry = NOT_WATCHED, .amsgrad = true});
+}
+
+static void test_telemetry_at_work(void **state) {
+  (void)state;
+  check_traffic((mode){.telemetry = WATCHED});
+  check_traffic((mode){.telemetry = WATCHED, .amsgrad = true});
+  check_traffic((mode){.telemetry = WATCHED, .amsgrad = true, .bf16 = true});
+}
+
 static void test_a_skipped_step_moves_nothing(void **state) {
   (void)state;
-  traffic counted = count_step((mode){.bf16 = true, .skip = 1});
+  traffic counted = count_step((mode){.bf16 = true, .telemetry = WATCHED, .skip = 1});
   assert_int_equal(counted.adam.launches, 1);
   assert_int_equal(counted.adam.stores, 0);
   assert_near(counted.adam.load_bytes, 0);
@@ -147,6 +174,8 @@ static void test_a_skipped_step_moves_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_amsgrad),
+                                     cmocka_unit_test(test_telemetry_that_rests),
+                                     cmocka_unit_test(test_telemetry_at_work),
                                      cmocka_unit_test(test_a_skipped_step_moves_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
