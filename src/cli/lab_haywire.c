@@ -48,14 +48,17 @@ static void wipe(haywire_view *view) {
     fprintf(stderr, "\033[A\033[2K");
 }
 
+/* Lines that are too long are cut, not broken: a broken one could not be wiped. */
 static void redraw(haywire_view *view) {
   wipe(view);
+  fprintf(stderr, "\033[?7l");
   for (int64_t i = 0; i < view->n_trials; i++) {
     if (!view->shown[i].running)
       continue;
     print_point(&view->trials[i], &view->shown[i].point);
     view->n_lines++;
   }
+  fprintf(stderr, "\033[?7h");
   fflush(stderr);
 }
 
