@@ -168,7 +168,7 @@ static vane_status run_trials(const lab_call *call, const char *folder, haywire_
     print_json(view, folder, seconds);
   } else {
     print_table(view->findings, view->n_findings);
-    printf("%.1f seconds; curves and picture in %s\n", seconds, folder);
+    printf("%.1f seconds; results in %s\n", seconds, folder);
   }
   return VANE_OK;
 }
