@@ -87,8 +87,8 @@ static void show_finding(void *user, int64_t trial, const vane_lab_finding *find
   fprintf(stderr, "%-20s seed %" PRId64, finding->problem->name, finding->seed);
   if (finding->restarted_at)
     fprintf(stderr, "  restarted at step %" PRId64, finding->restarted_at);
-  fprintf(stderr, "  best %.2e, late %.2e, worst %.2e: %.3g times the best\n", outcome->best,
-          outcome->late, outcome->late_worst, vane_lab_setback(outcome));
+  fprintf(stderr, "  best %.2e, late %.2e, worst %.2e: %.3g times the best before\n", outcome->best,
+          outcome->late, outcome->late_worst, outcome->setback);
   if (view->terminal)
     redraw(view);
 }
@@ -106,7 +106,7 @@ static int compare_findings(const void *a, const void *b) {
 
 static void print_table(const vane_lab_finding *findings, int64_t n) {
   printf("%-20s %4s %9s %8s %8s %9s %9s %9s %10s %6s %6s\n", "problem", "seed", "epsilon", "steps",
-         "from", "best", "late", "worst", "worst/best", "spikes", "us");
+         "from", "best", "late", "worst", "late/best", "spikes", "us");
   for (int64_t i = 0; i < n; i++) {
     const vane_lab_finding *f = &findings[i];
     char epsilon[32];
@@ -115,7 +115,7 @@ static void print_table(const vane_lab_finding *findings, int64_t n) {
     printf("%-20s %4" PRId64 " %9s %8" PRId64 " %8" PRId64 " %9.2e %9.2e %9.2e %10.3g %6" PRId64
            " %6.0f\n",
            f->problem->name, f->seed, epsilon, f->outcome.steps, f->restarted_at, f->outcome.best,
-           f->outcome.late, f->outcome.late_worst, vane_lab_setback(&f->outcome), f->outcome.spikes,
+           f->outcome.late, f->outcome.late_worst, f->outcome.setback, f->outcome.spikes,
            f->outcome.us_per_step);
   }
 }
