@@ -60,7 +60,8 @@ typedef struct vane_step_input {
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
                            [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
-  int32_t watch;                           /* Adam keeps telemetry of this step */
+  int64_t watch; /* Adam keeps telemetry of this step; as wide as the rest, so that no byte of the
+                    struct is padding, which nobody sets */
 } vane_step_input;
 
 typedef struct vane_step_sum { /* over the steps since the host last cleared it */
