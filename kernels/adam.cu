@@ -1,6 +1,7 @@
 // Adam in one launch over all segments of the block of parameters (N30..N35, N40, N60..N66): 28
 // bytes per parameter are moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, in 128-bit
-// loads and stores, and little else, so memory sets the speed.
+// loads and stores, and little else, so memory sets the speed. Parameters that convolutions read in
+// bf16 take 2 more: they are in a register here, and a pass of its own would move 6.
 #include <float.h>
 
 #include "adam.cuh"
@@ -13,6 +14,8 @@ struct adam_reals {
   float *theta;
   const float *gradient;
   float *m, *v, *v_max; // v_max NULL without AMSGrad
+  bf16 *shadow;         // of the first n_shadowed of theta
+  int64_t n_shadowed;
 };
 
 // Telemetry of what a thread updated, without the factors that all have in common. A thread adds up
@@ -68,17 +71,19 @@ static __device__ __forceinline__ void update_at(const adam_step &step, const ad
   for (int j = 0; j < V; ++j)
     update<MODE>(step, gradient[j], theta[j], m[j], v[j], v_max[j], sums);
   store(at.theta + i, theta);
+  if (MODE & SHADOW)
+    store(at.shadow + i, theta);
   store(at.m + i, m);
   store(at.v + i, v);
   if (MODE & AMSGRAD)
     store(at.v_max + i, v_max);
 }
 
-// A thread's part of a chunk. Addresses are counted from the beginning of the block, so that one
+// Addresses are counted from the beginning of the block, so that one
 // index in registers serves all arrays.
 template <int MODE>
-static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step,
-                                                         const adam_reals &at, vane_chunk chunk) {
+static __device__ __forceinline__ adam_sums update_loop(const adam_step &step, const adam_reals &at,
+                                                        vane_chunk chunk) {
   adam_sums sums = {};
   for (int i = 4 * (int)threadIdx.x; i + 4 <= chunk.count; i += 4 * (int)blockDim.x)
     update_at<MODE, 4>(step, at, chunk.offset + i, sums);
@@ -86,6 +91,14 @@ static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step,
   if (last < chunk.count)
     update_at<MODE, 1>(step, at, chunk.offset + last, sums);
   return sums;
+}
+
+// A thread's part of a chunk, which has a shadow as a whole or not at all.
+template <int MODE>
+static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step,
+                                                         const adam_reals &at, vane_chunk chunk) {
+  return chunk.offset < at.n_shadowed ? update_loop<MODE | SHADOW>(step, at, chunk)
+                                      : update_loop<MODE>(step, at, chunk);
 }
 
 // By the whole block: what its threads saw joins the chunk's telemetry.
@@ -157,16 +170,22 @@ static cudaError_t launch(const vane_adam_desc &desc, vane_chunks chunks, adam_r
 }
 
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
-                             const vane_step_record *record, cudaStream_t stream) {
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream) {
   if (chunks.n == 0)
     return cudaSuccess;
   if (chunks.n > INT32_MAX || desc.amsgrad != (memory.v_max != nullptr))
     return cudaErrorInvalidValue;
   if (!is_aligned(memory.parameters) || !is_aligned(memory.gradients) || !is_aligned(memory.m) ||
-      !is_aligned(memory.v) || !is_aligned(memory.v_max))
+      !is_aligned(memory.v) || !is_aligned(memory.v_max) || !is_aligned(shadow.numbers))
     return cudaErrorInvalidValue;
-  adam_reals at = {(float *)memory.parameters, (const float *)memory.gradients, (float *)memory.m,
-                   (float *)memory.v, (float *)memory.v_max};
+  adam_reals at = {(float *)memory.parameters,
+                   (const float *)memory.gradients,
+                   (float *)memory.m,
+                   (float *)memory.v,
+                   (float *)memory.v_max,
+                   (bf16 *)shadow.numbers,
+                   shadow.numbers ? shadow.n_reals : 0};
   static cudaError_t (*const launches[])(const vane_adam_desc &, vane_chunks, adam_reals,
                                          const vane_adam_memory &, const vane_step_record *,
                                          cudaStream_t) = {launch<0>,

@@ -10,8 +10,9 @@
 static constexpr float LEAST_ROOT = 1.0842021724855044e-19f; // 2^-63
 
 // A kernel for each combination, so that none pays for another. GENERAL: rules but Adam's own, and
-// SPAM; which, the step says.
-enum { AMSGRAD = 1, TELEMETRY = 2, GENERAL = 4 };
+// SPAM; which, the step says. SHADOW is a loop's alone: chunks with and without a shadow share a
+// launch.
+enum { AMSGRAD = 1, TELEMETRY = 2, GENERAL = 4, SHADOW = 8 };
 
 // What a block of threads works out in double, once, from the step's record.
 struct adam_step {
