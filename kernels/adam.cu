@@ -31,10 +31,13 @@ static __device__ double block_count(const adam_sums &sums, int which) {
   return block_sum((double)(sums.counts >> which * COUNT_BITS & ((1u << COUNT_BITS) - 1)));
 }
 
+template <int MODE>
 static __device__ __forceinline__ void watch(const adam_step &step, const adam_result &to,
                                              float before, adam_sums &sums) {
   float size = fabsf(to.g), length = fabsf(to.move);
   float share = to.g / (to.root > LEAST_ROOT ? to.root : LEAST_ROOT);
+  if (MODE & GENERAL && step.rule == VANE_RULE_ADOPT && !(to.root > 0.0f))
+    share = 0.0f; // nothing has been divided
   sums.ratio = fmaf(share, share, sums.ratio);
   sums.moved = fmaf(to.move, to.move, sums.moved);
   sums.weight = fmaf(before, before, sums.weight);
@@ -49,7 +52,7 @@ static __device__ __forceinline__ void update(const adam_step &step, float gradi
                                               float &m, float &v, float &v_max, adam_sums &sums) {
   const adam_result to = result_of<MODE>(step, theta, gradient, m, v, v_max);
   if (MODE & TELEMETRY)
-    watch(step, to, theta, sums);
+    watch<MODE>(step, to, theta, sums);
   theta = to.theta;
   m = to.m;
   v = to.v;
@@ -112,7 +115,7 @@ static __device__ void keep(vane_adam_telemetry *to, const adam_sums &sums, int 
     return;
   double length = step.lr * step.move_unit;
   to->live += (double)count - dead;
-  to->below += below - dead;
+  to->below += fmax(below - dead, 0.0); // nothing is below no epsilon
   to->underflows += underflows;
   to->ratio += step.correction * ratio;
   to->update += length * length * moved;
@@ -174,7 +177,8 @@ cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_
                              cudaStream_t stream) {
   if (chunks.n == 0)
     return cudaSuccess;
-  if (chunks.n > INT32_MAX || desc.amsgrad != (memory.v_max != nullptr))
+  if (chunks.n > INT32_MAX || desc.amsgrad != (memory.v_max != nullptr) ||
+      (desc.amsgrad && desc.rule == VANE_RULE_ADOPT))
     return cudaErrorInvalidValue;
   if (!is_aligned(memory.parameters) || !is_aligned(memory.gradients) || !is_aligned(memory.m) ||
       !is_aligned(memory.v) || !is_aligned(memory.v_max) || !is_aligned(shadow.numbers))

@@ -112,7 +112,7 @@ static __device__ __forceinline__ float arc_tangent(float y, float x) {
   p = fmaf(p, square, 0.19993773102760315f);
   p = fmaf(p, square, -0.33333152532577515f);
   float angle = fmaf(t * square, p, t);
-  return copysignf(size < x ? angle : 1.57079632679489662f - angle, y);
+  return copysignf(size > x ? 1.57079632679489662f - angle : angle, y);
 }
 
 // (N65)
@@ -179,7 +179,7 @@ static __device__ __forceinline__ adam_result result_of(const adam_step &step, f
       v_max *= step.keep;
     to.g = limit_spike(to.g, step.spike, v);
   }
-  const bool adopts = MODE & GENERAL && step.rule == VANE_RULE_ADOPT;
+  const bool adopts = MODE & GENERAL && !(MODE & AMSGRAD) && step.rule == VANE_RULE_ADOPT;
   if (adopts)
     adopt(step, m, v, to);
   else

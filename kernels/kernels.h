@@ -214,7 +214,7 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 /* ---- adam.cu ---- */
 
 /* (N30..N35, N40, N60..N66). One launch over all chunks, `shadow` included; writes nothing where
- * record->skip is set. Telemetry and limits have an entry per chunk. */
+ * record->skip is set. Telemetry and limits have an entry per chunk. ADOPT has no AMSGrad. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
                              vane_shadow shadow, const vane_step_record *record,
                              cudaStream_t stream);

@@ -60,10 +60,13 @@ template <int MODE>
 static __device__ limit_sums sums_of_chunk(const vane_adam_desc &desc, vane_chunk chunk,
                                            const limit_reals &at, const vane_step_record *record) {
   if (desc.update_clip > 0.0) {
-    __shared__ adam_step step;
-    if (threadIdx.x == 0)
-      step = step_of<MODE>(desc, chunk, nullptr, record);
+    __shared__ adam_step shared_step;
+    if (threadIdx.x == 0) {
+      const adam_step own = step_of<MODE>(desc, chunk, nullptr, record);
+      shared_step = own;
+    }
     __syncthreads();
+    const adam_step step = shared_step;
     return sum_ratios<MODE>(step, at, chunk.count);
   }
   double own = record->clip * record->coefficient[chunk.task];

@@ -36,8 +36,9 @@ typedef struct adam_outputs {
 /* Sizes between which everything that is counted happens: roots on either side of epsilon (0.05),
  * parameters without gradient, second moment, or either, and second moments below the normal
  * floats. All numbers of a parameter have one sign, so that none of its sums cancels. */
-static void set_parameter(adam_inputs *in, double *const normal[N_ARRAYS], int64_t i) {
-  double size = i % 11 == 3 ? 1e-20 : i % 7 == 2 ? 1e-6 : 0.1;
+static void set_parameter(adam_inputs *in, double *const normal[N_ARRAYS], double least,
+                          int64_t i) {
+  double size = i % 11 == 3 ? least : i % 7 == 2 ? 1e-6 : 0.1;
   bool no_gradient = i % 5 == 1, no_moment = i % 3 == 1;
   double sign = i % 2 ? -1.0 : 1.0, large = sign * size;
   in->array[THETA][i] = sign * fabs(normal[THETA][i]);
@@ -49,7 +50,7 @@ static void set_parameter(adam_inputs *in, double *const normal[N_ARRAYS], int64
   in->array[V_MAX][i] = (double)(float)(size * size * normal[V_MAX][i] * normal[V_MAX][i]);
 }
 
-static adam_inputs draw_inputs(check *c) {
+static adam_inputs draw_inputs(check *c, double least) {
   double *normal[N_ARRAYS];
   adam_inputs in;
   for (int a = 0; a < N_ARRAYS; ++a) {
@@ -58,7 +59,7 @@ static adam_inputs draw_inputs(check *c) {
   }
   for (int s = 0; s < n_segments; ++s)
     for (int64_t i = segments[s].offset; i < segments[s].offset + segments[s].count; ++i)
-      set_parameter(&in, normal, i);
+      set_parameter(&in, normal, least, i);
   for (int64_t i = 0; i < segments[never_alive].count; ++i)
     for (int a = 0; a < N_ARRAYS; ++a)
       in.array[a][segments[never_alive].offset + i] = 0.0;
@@ -151,21 +152,31 @@ static vane_adam_desc desc_of(int mode) {
                           .decay_mode = mode & MODE_L2 ? VANE_DECAY_L2 : VANE_DECAY_DECOUPLED};
 }
 
-static void check_modes(check *c) {
-  for (int mode = 0; mode < N_MODES; ++mode) {
-    vane_adam_desc desc = desc_of(mode);
-    adam_inputs in = draw_inputs(c);
-    vane_step_record record = record_of(mode % 3 ? 2000 : 1);
-    if (mode & MODE_LIMIT) {
-      record.guard.largest_lr = 1.5e-3; /* below that of the second step */
-      record.coefficient[VANE_LOSS_REGULARIZATION] = 0.0;
-    }
-    adam_outputs got = run_adam(c, c->subject, &desc, &in, &record, true);
-    adam_outputs want = run_adam(c, c->oracle, &desc, &in, &record, true);
-    check_label(c, "mode %d", mode);
-    for (int s = 0; s < n_segments; ++s)
-      compare_seen(c, &got.seen[s], &want.seen[s], s);
+static void compare_mode(check *c, int mode, int rule) {
+  vane_adam_desc desc = desc_of(mode);
+  desc.rule = rule;
+  desc.amsgrad = desc.amsgrad && rule != VANE_RULE_ADOPT;
+  /* Without an epsilon a move is what is left of v, however few digits of it. */
+  adam_inputs in = draw_inputs(c, rule == VANE_RULE_ATAN2 ? 1e-12 : 1e-20);
+  vane_step_record record = record_of(mode % 3 ? 2000 : 1);
+  record.in.rectification = mode & MODE_HAT ? 0.5 : 0.0;
+  if (mode & MODE_LIMIT) {
+    record.guard.largest_lr = 1.5e-3; /* below that of the second step */
+    record.coefficient[VANE_LOSS_REGULARIZATION] = 0.0;
   }
+  adam_outputs got = run_adam(c, c->subject, &desc, &in, &record, true);
+  adam_outputs want = run_adam(c, c->oracle, &desc, &in, &record, true);
+  check_label(c, "rule %d, mode %d", rule, mode);
+  for (int s = 0; s < n_segments; ++s)
+    compare_seen(c, &got.seen[s], &want.seen[s], s);
+}
+
+static void check_modes(check *c) {
+  for (int mode = 0; mode < N_MODES; ++mode)
+    compare_mode(c, mode, VANE_RULE_ADAM);
+  for (int rule = VANE_RULE_ADOPT; rule <= VANE_RULE_RADAM; ++rule)
+    for (int mode = 0; mode <= (MODE_HAT | MODE_AMSGRAD); ++mode)
+      compare_mode(c, mode, rule);
 }
 
 /* By hand: two parameters that are alive, of which one is below epsilon and underflows, and one
@@ -222,7 +233,7 @@ static void assert_same_results(check *c, const adam_outputs *got, const adam_ou
 static void check_watching_changes_nothing(check *c) {
   for (int mode = 0; mode <= (MODE_HAT | MODE_AMSGRAD); ++mode) {
     vane_adam_desc desc = desc_of(mode);
-    adam_inputs in = draw_inputs(c);
+    adam_inputs in = draw_inputs(c, 1e-20);
     vane_step_record record = record_of(10);
     adam_outputs watched = run_adam(c, c->subject, &desc, &in, &record, true);
     adam_outputs again = run_adam(c, c->subject, &desc, &in, &record, true);
@@ -240,7 +251,7 @@ static void check_watching_changes_nothing(check *c) {
 
 static void check_a_skipped_step_is_not_seen(check *c) {
   vane_adam_desc desc = desc_of(0);
-  adam_inputs in = draw_inputs(c);
+  adam_inputs in = draw_inputs(c, 1e-20);
   vane_step_record record = record_of(10);
   in.array[GRADIENT][3] = CHECK_NAN;
   record.skip = 1;

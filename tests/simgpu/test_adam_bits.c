@@ -56,7 +56,10 @@ static vane_step_record record_of(const vane_adam_desc *desc, int64_t step) {
   return (vane_step_record){.in = {.step = step,
                                    .lr = 1e-3 / (double)step,
                                    .bias1 = 1.0 - pow(desc->beta1, (double)step),
-                                   .bias2 = 1.0 - pow(desc->beta2, (double)step)},
+                                   .bias2 = 1.0 - pow(desc->beta2, (double)step),
+                                   .rectification = step == 2 ? 0.3 : 0.0,
+                                   .adopt_limit = pow((double)step - 1.0, 0.25),
+                                   .reset = step == 3},
                             .coefficient = {1.0, 0.7, 1.0, 0.3, 0.01, 1.0},
                             .clip = step % 2 ? 0.6 : 1.0};
 }
@@ -100,18 +103,24 @@ static void test_same_bits(void **state) {
   vane_device *gpu = NULL, *cpu = NULL;
   check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CUDA}, &gpu));
   check_ok(vane_device_open(&(vane_device_options){.kind = VANE_DEVICE_CPU, .threads = 2}, &cpu));
-  for (int bits = 0; bits < 16; ++bits) {
-    const vane_adam_desc desc = {.beta1 = 0.9,
-                                 .beta2 = 0.999,
-                                 .epsilon = bits & 8 ? 1e-4 : 1e-8,
-                                 .epsilon_mode = bits & 1 ? VANE_EPSILON_HAT : VANE_EPSILON_OUTSIDE,
-                                 .amsgrad = bits & 2,
-                                 .weight_decay = bits & 8 ? 0.1 : 0.0,
-                                 .decay_mode = bits & 4 ? VANE_DECAY_L2 : VANE_DECAY_DECOUPLED};
-    run(gpu, &desc, &on_gpu);
-    run(cpu, &desc, &on_cpu);
-    assert_same_bits(&on_gpu, &on_cpu, bits);
-  }
+  for (int rule = VANE_RULE_ADAM; rule <= VANE_RULE_RADAM; ++rule)
+    for (int bits = 0; bits < 32; bits += rule == VANE_RULE_ADAM ? 1 : 3) {
+      const vane_adam_desc desc = {.rule = rule,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .epsilon = bits & 8 ? 1e-4 : 1e-8,
+                                   .epsilon_mode =
+                                       bits & 1 ? VANE_EPSILON_HAT : VANE_EPSILON_OUTSIDE,
+                                   .amsgrad = bits & 2 && rule != VANE_RULE_ADOPT,
+                                   .amsgrad_decay = bits & 4 ? 0.9 : 0.0,
+                                   .weight_decay = bits & 8 ? 0.1 : 0.0,
+                                   .decay_mode = bits & 4 ? VANE_DECAY_L2 : VANE_DECAY_DECOUPLED,
+                                   .spike_clip = bits & 16 ? 100.0 : 0.0,
+                                   .resets = bits & 16};
+      run(gpu, &desc, &on_gpu);
+      run(cpu, &desc, &on_cpu);
+      assert_same_bits(&on_gpu, &on_cpu, 100 * rule + bits);
+    }
   vane_device_close(gpu);
   vane_device_close(cpu);
 #else

@@ -91,7 +91,7 @@ static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_
                           const adam_step *step, double lr) {
   double length = lr * step->move_unit;
   to->live += (double)(count - from->dead);
-  to->below += (double)(from->below - from->dead);
+  to->below += fmax((double)(from->below - from->dead), 0); /* nothing is below no epsilon */
   to->underflows += (double)from->underflows;
   to->ratio += step->correction * from->ratio;
   to->update += length * length * from->moved;
@@ -122,6 +122,8 @@ ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block,
     if (as.watch) {
       float size = fabsf(to.g), length = fabsf(to.move);
       float share = to.g / (to.root > ADAM_LEAST_ROOT ? to.root : ADAM_LEAST_ROOT);
+      if (as.rule == VANE_RULE_ADOPT)
+        share = to.root > 0 ? share : 0; /* nothing has been divided */
       ratio = multiply_add(share, share, ratio);
       moved = multiply_add(to.move, to.move, moved);
       weight = multiply_add(before, before, weight);

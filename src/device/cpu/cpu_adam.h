@@ -96,7 +96,7 @@ ADAM_INLINE float arc_tangent(float y, float x) {
   p = multiply_add(p, square, 0.19993773102760315f);
   p = multiply_add(p, square, -0.33333152532577515f);
   float angle = multiply_add(t * square, p, t);
-  return copysignf(size < x ? angle : 1.57079632679489662f - angle, y);
+  return copysignf(size > x ? 1.57079632679489662f - angle : angle, y);
 }
 
 /* (N65) A NaN compares false: without a limit (infinity times no v) nothing is limited. */

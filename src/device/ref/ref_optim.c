@@ -91,7 +91,8 @@ static void adam_watch(const vane_adam_desc *desc, const vane_step_input *in, co
   seen->live += live;
   seen->below += live && root < epsilon;
   seen->underflows += step->g != 0.0 && step->v < (double)FLT_MIN;
-  seen->ratio += step->g * step->g / fmax(step->divisor, (double)FLT_MIN) * step->correction;
+  if (!step->rests)
+    seen->ratio += step->g * step->g / fmax(step->divisor, (double)FLT_MIN) * step->correction;
   seen->update += lr * step->move * lr * step->move;
   seen->weight += theta * theta;
   seen->largest = fmax(seen->largest, fabs(step->move));
