@@ -6,10 +6,6 @@
 
 #include "adam.cuh"
 
-// Blocks on a multiprocessor: registers enough for half of the threads of any, which hides the
-// latency of its memory.
-static constexpr int LEAST_BLOCKS = 4;
-
 struct adam_reals {
   float *theta;
   const float *gradient;

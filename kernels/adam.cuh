@@ -9,6 +9,10 @@
 // The root of the smallest normal float: what g is divided by is no smaller.
 static constexpr float LEAST_ROOT = 1.0842021724855044e-19f; // 2^-63
 
+// Blocks on a multiprocessor: registers enough for half of the threads of any, which hides the
+// latency of its memory.
+static constexpr int LEAST_BLOCKS = 4;
+
 // A kernel for each combination, so that none pays for another. GENERAL: rules but Adam's own, and
 // SPAM; which, the step says. SHADOW is a loop's alone: chunks with and without a shadow share a
 // launch.

@@ -75,7 +75,7 @@ static __device__ limit_sums sums_of_chunk(const vane_adam_desc &desc, vane_chun
 }
 
 template <int MODE>
-static __global__ void __launch_bounds__(BLOCK)
+static __global__ void __launch_bounds__(BLOCK, LEAST_BLOCKS)
     k_limit_sums(vane_adam_desc desc, const vane_chunk *chunks, limit_reals at,
                  vane_adam_limit *limits, const vane_step_record *record) {
   const vane_chunk chunk = chunks[blockIdx.x];
