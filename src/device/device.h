@@ -72,7 +72,7 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double skipped;                         /* steps that wrote nothing */
 } vane_step_sum;
 
-/* What the guard has found (N36..N38). It lasts: only a probe changes it. */
+/* What the guard has found (N40..N42). It lasts: only a probe changes it. */
 typedef struct vane_guard_state {
   double curvature;  /* k of the newest probe, in Adam's metric */
   double bound;      /* K: the largest of the curvatures, which decay with every probe */
@@ -115,6 +115,11 @@ typedef struct vane_step_record {
 static inline VANE_HOST_DEVICE double vane_record_lr(const vane_step_record *record) {
   double limit = record->guard.largest_lr;
   return limit > 0.0 && limit < record->in.lr ? limit : record->in.lr;
+}
+
+/* What the guard makes of the schedule's learning rate; 1: it does not act. */
+static inline double vane_record_lr_scale(const vane_step_record *record) {
+  return record->in.lr > 0.0 ? vane_record_lr(record) / record->in.lr : 1.0;
 }
 
 /* Parameters lie in one block; a segment is one tensor of it. Offsets are in reals and multiples of
@@ -237,6 +242,12 @@ typedef struct vane_adam_memory {
   void *m, *v;
   void *v_max; /* NULL without AMSGrad */
 } vane_adam_memory;
+
+typedef struct vane_guard_desc {
+  bool acts;     /* false: it watches, and largest_lr stays 0 */
+  double margin; /* learning rate times curvature may reach this share of the limit of stability */
+  double decay;  /* what a probe leaves of the bound before it */
+} vane_guard_desc;
 
 typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
@@ -446,6 +457,14 @@ typedef struct vane_optim_ops {
   /* (N30..N35). One pass over all segments. Writes nothing when record->skip is set. */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
+  /* (N40..N42). After adam and with its memory: `gradients_after` are those of the same batch at
+   * the moved parameters, under the same coefficients and clip. The curvature along the step, and
+   * the learning rate that it allows, into record->guard. Writes nothing when record->skip is set.
+   */
+  vane_status (*curvature)(vane_device *device, const vane_adam_desc *desc,
+                           const vane_guard_desc *guard, const vane_block *block,
+                           const vane_adam_memory *memory, const void *gradients_after,
+                           vane_step_record *record);
 } vane_optim_ops;
 
 struct vane_device {

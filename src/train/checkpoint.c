@@ -151,6 +151,30 @@ vane_status vane_checkpoint_restore_network(const vane_checkpoint *checkpoint,
   return restore_running(checkpoint, network);
 }
 
+/* The guard's state as text, its reals to the last bit; older checkpoints have none. */
+#define GUARD_FORMAT "%a %a %a %" PRId64 " %" PRId64
+#define GUARD_SCAN   "%la %la %la %" SCNd64 " %" SCNd64
+
+static vane_status restore_guard(const vane_checkpoint *checkpoint, vane_trainer *trainer) {
+  vane_guard_state state = {0};
+  vane_device *device = trainer->device;
+  const char *text = vane_safetensors_text_of(checkpoint->file, "vane.guard");
+  if (!text || trainer->config.optim_guard_mode == VANE_GUARD_OFF)
+    return VANE_OK;
+  if (sscanf(text, GUARD_SCAN, &state.curvature, &state.bound, &state.largest_lr, &state.probes,
+             &state.ignored) != 5)
+    return vane_fail(VANE_ERR_STATE, "%s: vane.guard is \"%s\"", checkpoint->path, text);
+  if (trainer->config.optim_guard_mode == VANE_GUARD_WATCH)
+    state.largest_lr = 0;
+  return device->memory.upload(device, &trainer->record->guard, &state, sizeof state);
+}
+
+static vane_status read_guard(const vane_trainer *trainer, vane_guard_state *state) {
+  vane_device *device = trainer->device;
+  VANE_TRY(device->memory.download(device, state, &trainer->record->guard, sizeof *state));
+  return device->memory.synchronize(device);
+}
+
 vane_status vane_checkpoint_restore(const vane_checkpoint *checkpoint, vane_trainer *trainer) {
   vane_network *network = trainer->network;
   VANE_TRY(vane_checkpoint_restore_network(checkpoint, network));
@@ -159,7 +183,7 @@ vane_status vane_checkpoint_restore(const vane_checkpoint *checkpoint, vane_trai
   if (trainer->v_max)
     VANE_TRY(restore_block(checkpoint, network, "adam.v_max.", trainer->v_max));
   trainer->step = checkpoint->step;
-  return VANE_OK;
+  return restore_guard(checkpoint, trainer);
 }
 
 /* --- writing --- */
@@ -246,16 +270,28 @@ static vane_status gather(gathered *all, const vane_trainer *trainer) {
 }
 
 /* Metadata: a few fixed texts, then one per convolution. */
-enum { TEXT_STEP, TEXT_CONFIG, TEXT_DEVICE, TEXT_BEST_TOTAL, TEXT_BEST_STEP, N_FIXED_TEXTS };
+enum {
+  TEXT_STEP,
+  TEXT_CONFIG,
+  TEXT_DEVICE,
+  TEXT_BEST_TOTAL,
+  TEXT_BEST_STEP,
+  TEXT_GUARD,
+  N_FIXED_TEXTS
+};
 
 static vane_status write_file(vane_trainer *trainer, vane_run *run, vane_best best, bool is_best,
                               const gathered *all, const char *config_text) {
+  vane_guard_state guard;
+  VANE_TRY(read_guard(trainer, &guard));
   const vane_trunk *trunk = trainer->network->trunk;
   int64_t n_convolutions = vane_trunk_n_convolutions(trunk);
-  char step[24], best_total[40], best_step[24];
+  char step[24], best_total[40], best_step[24], guard_text[160];
   snprintf(step, sizeof step, "%" PRId64, trainer->step);
   snprintf(best_total, sizeof best_total, "%.17g", best.total);
   snprintf(best_step, sizeof best_step, "%" PRId64, best.step);
+  snprintf(guard_text, sizeof guard_text, GUARD_FORMAT, guard.curvature, guard.bound,
+           guard.largest_lr, guard.probes, guard.ignored);
 
   typedef char key_text[96];
   key_text *keys = calloc((size_t)n_convolutions + 1, sizeof *keys);
@@ -269,6 +305,7 @@ static vane_status write_file(vane_trainer *trainer, vane_run *run, vane_best be
     texts[TEXT_DEVICE] = (vane_safetensors_text){"vane.device", trainer->device->name};
     texts[TEXT_BEST_TOTAL] = (vane_safetensors_text){"vane.best_total", best_total};
     texts[TEXT_BEST_STEP] = (vane_safetensors_text){"vane.best_step", best_step};
+    texts[TEXT_GUARD] = (vane_safetensors_text){"vane.guard", guard_text};
     for (int64_t j = 0; j < n_convolutions; j++) {
       vane_safetensors_text *text = &texts[N_FIXED_TEXTS + j];
       const char *name;

@@ -3,8 +3,8 @@
  * Tensors (F32, plain order): `trunk.3.conv1.weight`, `heads.angle.0.bias`, ...; running statistics
  * `trunk.3.norm1.running_mean`; moments `adam.m.NAME`, `adam.v.NAME`, `adam.v_max.NAME`.
  * Metadata: `vane.step`, `vane.config` (YAML), `vane.device`, `vane.best_total`, `vane.best_step`,
- * `vane.convolution.NAME` (the algorithms chosen). The data position and all draws follow from the
- * step and the seed. */
+ * `vane.convolution.NAME` (the algorithms chosen), `vane.guard`. The data position and all draws
+ * follow from the step and the seed. */
 #ifndef VANE_TRAIN_CHECKPOINT_H
 #define VANE_TRAIN_CHECKPOINT_H
 

@@ -105,7 +105,8 @@ static vane_status report(training *loop) {
       .images_per_s = (double)(done * trainer->config.train_batch) / loop->interval_s,
       .data_wait = (waited - loop->waited_s) / loop->interval_s,
       .seconds_left = loop->started_s / (double)(trainer->step - loop->first_step) * (double)left,
-      .lr = record.in.lr,
+      .lr = vane_record_lr(&record),
+      .lr_scale = vane_record_lr_scale(&record),
       .gradient_norm = sum->gradient_norm / sum->steps,
       .skipped = sum->skipped};
   for (int k = 0; k < VANE_N_LOSSES; k++)

@@ -14,7 +14,8 @@ typedef struct vane_progress {
   double images_per_s;
   double data_wait;    /* share of the time that training waited for data */
   double seconds_left; /* until the last step, at the pace of this session so far */
-  double lr;
+  double lr;           /* that the newest step took */
+  double lr_scale;     /* what the guard made of the schedule's: 1, it did not act */
   double loss[VANE_N_LOSSES];
   double gradient_norm;
   double skipped; /* steps that wrote nothing */

@@ -6,12 +6,24 @@
 #include "data/example.h"
 #include "grad/slots.h"
 
+/* What the guard's probe works with (probe.h); zero where the guard is off. */
+typedef struct vane_probe {
+  vane_guard_desc guard;
+  vane_block *block;        /* of the parameters that the curvature is taken over; owned */
+  vane_slots slots;         /* the trainer's own, but for `gradients`; borrowed */
+  vane_step_record *record; /* begins as a copy of the step's */
+  vane_graph *graph;        /* a probe, as the device recorded it; owned */
+  vane_arena arena;
+  int64_t gradients_item, record_item;
+} vane_probe;
+
 typedef struct vane_trainer {
   vane_config config;    /* a copy: the run's settings do not change under it */
   vane_device *device;   /* owned */
   vane_network *network; /* owned */
   vane_slots slots;
   vane_adam_desc adam;
+  vane_probe probe;
   /* Owned: a training step and an evaluated batch, as the device recorded them. The settings in
    * `slots` and `adam` are part of the record, so whoever changed one would have to destroy it. */
   vane_graph *graph, *eval_graph;
@@ -32,6 +44,9 @@ VANE_CHECKED
 vane_status vane_trainer_create(const vane_config *config, const vane_choices *choices,
                                 vane_trainer **trainer);
 void vane_trainer_destroy(vane_trainer *trainer); /* takes NULL */
+
+/* What Adam works on. */
+vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer);
 
 /* What lies where: one line per arena and, indented, its largest items, for people. */
 VANE_CHECKED

@@ -63,6 +63,8 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
       {"model.norm=batch", "optim.amsgrad=true", "train.eval_every=3"},
       {"grad.weighting=uncertainty", "grad.space=parameters", "train.accumulate=2"},
       {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}"},
+      /* Probed before and after the stop; the limit acts from the first probe on. */
+      {"optim.guard={mode: on, every: 3, margin: 0.005}", "model.norm=batch", "train.accumulate=2"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     char whole[512], parts[512], a[600], b[600];

@@ -53,6 +53,9 @@ static const tolerance table[] = {
     {"norm", 1e-6, "a sum of squares"},
     {"decide", 1e-12, "record fields only, in double on every device"},
     {"adam_moments", 3e-7, "m and v, against the sum of their terms: two products, one sum"},
+    {"curvature", 1e-6,
+     "two sums of terms of one sign, each with the rounding of a root, a division and two products "
+     "in float"},
     {"adam_parameter", 2.4e-7, "against |old| + |update|: 2 ULP of a double reference"},
 };
 

@@ -15,6 +15,7 @@ static const char *const settings[] = {
     "model.heads.angle.hidden=[]",
     "train.batch=3",
     "grad.weighting=uncertainty",
+    "optim.guard={mode: on, every: 1}",
 };
 
 /* Calls whose failure is no error: a candidate that cannot be planned is passed over, and what goes

@@ -121,4 +121,5 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
 
 void vane_cpu_fill_optim(vane_optim_ops *ops) {
   ops->adam = cpu_adam;
+  ops->curvature = vane_cpu_curvature;
 }

@@ -1,4 +1,4 @@
-/* Adam (N30..N35). */
+/* Adam (N30..N35), and the curvature along its step (N40..N42). */
 #include "device/cuda/cuda_block.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
@@ -8,6 +8,16 @@ static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, cons
   return VANE_OK;
 }
 
+static vane_status cuda_curvature(vane_device *base, const vane_adam_desc *desc,
+                                  const vane_guard_desc *guard, const vane_block *block,
+                                  const vane_adam_memory *memory, const void *gradients_after,
+                                  vane_step_record *record) {
+  const cuda_device *device = vane_cuda_of(base);
+  CUDA_TRY(vane_launch_curvature(*desc, *guard, vane_cuda_chunks(block), *memory, gradients_after,
+                                 record, device->scratch, device->compute));
+  return VANE_OK;
+}
+
 void vane_cuda_fill_optim(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.adam = cuda_adam};
+  *ops = (vane_optim_ops){.adam = cuda_adam, .curvature = cuda_curvature};
 }

@@ -57,5 +57,5 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
 }
 
 void REF_NAME(vane_ref_fill_optim)(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.adam = ref_adam};
+  *ops = (vane_optim_ops){.adam = ref_adam, .curvature = REF_NAME(vane_ref_curvature)};
 }
