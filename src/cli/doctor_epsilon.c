@@ -31,15 +31,15 @@ static const char help[] =
     "  --help           this text\n\n"
     "example: vane doctor epsilon runs/first\n";
 
-typedef struct call {
+typedef struct advice_call {
   const char *path;
   vane_settings settings;
   int64_t batches, gradients;
   bool json;
-} call;
+} advice_call;
 
 /* The curvature of several batches is that of one large batch, in as many parts. */
-static vane_status configure(const call *call, vane_config *config) {
+static vane_status configure(const advice_call *call, vane_config *config) {
   VANE_TRY(settings_apply(&call->settings, config));
   config->device_convolution = VANE_CONVOLUTION_DIRECT; /* nothing is gained by measuring first */
   config->device_precision = VANE_PRECISION_FP32;       /* differences want all digits */
@@ -49,7 +49,7 @@ static vane_status configure(const call *call, vane_config *config) {
   return VANE_OK;
 }
 
-static vane_status advise_on(const call *call, vane_trainer *trainer, vane_advice *advice) {
+static vane_status advise_on(const advice_call *call, vane_trainer *trainer, vane_advice *advice) {
   vane_loader *loader = NULL;
   const vane_batch *batch;
   VANE_TRY(vane_loader_open(&trainer->config, false, trainer->config.train_batch,
@@ -63,7 +63,7 @@ static vane_status advise_on(const call *call, vane_trainer *trainer, vane_advic
   return status;
 }
 
-static vane_status advise(const call *call, vane_advice *advice) {
+static vane_status advise(const advice_call *call, vane_advice *advice) {
   char file[1200];
   vane_checkpoint *checkpoint = NULL;
   vane_trainer *trainer = NULL;
@@ -121,7 +121,7 @@ int command_doctor_epsilon(int argc, char **argv) {
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-  call call = {.batches = 4, .gradients = 400};
+  advice_call call = {.batches = 4, .gradients = 400};
   bool room = true;
   int option;
   while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {

@@ -7,7 +7,7 @@
 
 /* 1 - beta^step without cancellation: beta^step is near 1 for the first steps and for any beta near
  * 1, where 1 - pow(beta, step) would keep few digits. beta = 0: log gives -inf, the result 1. */
-static double bias(double beta, int64_t step) {
+double vane_bias_correction(double beta, int64_t step) {
   return -expm1((double)step * log(beta));
 }
 
@@ -33,8 +33,8 @@ void vane_step_input_fill(const vane_config *config, int64_t step,
                           const int64_t n_counted[VANE_N_HEADS], vane_step_input *input) {
   input->step = step;
   input->lr = vane_schedule_lr(config, step);
-  input->bias1 = bias(config->optim_beta1, step);
-  input->bias2 = bias(config->optim_beta2, step);
+  input->bias1 = vane_bias_correction(config->optim_beta1, step);
+  input->bias2 = vane_bias_correction(config->optim_beta2, step);
   for (int k = 0; k < VANE_N_HEADS; k++)
     input->inv_count[k] = n_counted[k] > 0 ? 1 / (double)n_counted[k] : 0;
   shuffle_projection((uint64_t)config->seed, step, input->projection_order);

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "optim/eigenvalue.h"
 #include "optim/guard.h"
+#include "optim/record.h"
 #include "train/probe.h"
 
 /* The length of a step to either side, as a share of the parameters' norm. A central difference is
@@ -24,7 +25,8 @@ typedef struct hessian {
   vane_step_record record; /* under whose coefficients the gradients are taken */
   int64_t n;
   int64_t gradients_left;
-  float *theta, *moved, *gradient;
+  float *values; /* on their way to the device or from it */
+  double *theta, *gradient;
   double *adam_metric; /* D^-1/2 */
   double *plain;       /* 1 where there is a parameter that has ever had a gradient, 0 elsewhere */
   const double *root;  /* which of the two the products are taken in */
@@ -32,8 +34,8 @@ typedef struct hessian {
 } hessian;
 
 static void finish(hessian *h) {
+  free(h->values);
   free(h->theta);
-  free(h->moved);
   free(h->gradient);
   free(h->adam_metric);
   free(h->plain);
@@ -45,38 +47,45 @@ static vane_status begin(hessian *h, vane_trainer *trainer, int64_t most_gradien
   int64_t n = trainer->network->parameters.total;
   size_t count = (size_t)n;
   *h = (hessian){.trainer = trainer, .n = n, .gradients_left = most_gradients};
+  h->values = calloc(count, sizeof *h->values);
   h->theta = calloc(count, sizeof *h->theta);
-  h->moved = calloc(count, sizeof *h->moved);
   h->gradient = calloc(count, sizeof *h->gradient);
   h->adam_metric = calloc(count, sizeof *h->adam_metric);
   h->plain = calloc(count, sizeof *h->plain);
   h->direction = calloc(count, sizeof *h->direction);
   h->before = calloc(count, sizeof *h->before);
-  if (!h->theta || !h->moved || !h->gradient || !h->adam_metric || !h->plain || !h->direction ||
+  if (!h->values || !h->theta || !h->gradient || !h->adam_metric || !h->plain || !h->direction ||
       !h->before)
     return vane_fail(VANE_ERR_MEMORY, "no memory for seven vectors of %lld parameters",
                      (long long)n);
   return VANE_OK;
 }
 
-/* --- Adam's metric --- */
-
-/* (N32), (N33): the epsilon beside the corrected root. */
-static double corrected_epsilon(const vane_adam_desc *adam, const vane_step_input *in) {
-  return adam->epsilon_mode == VANE_EPSILON_HAT ? adam->epsilon / sqrt(in->bias2) : adam->epsilon;
+static vane_status read_reals(hessian *h, const void *reals, double *to) {
+  vane_device *device = h->trainer->device;
+  VANE_TRY(device->memory.get(device, h->values, reals, h->n));
+  for (int64_t i = 0; i < h->n; i++)
+    to[i] = (double)h->values[i];
+  return VANE_OK;
 }
 
-static void fill_metrics(hessian *h, const float *v) {
-  const vane_block *block = h->trainer->probe.block;
-  const vane_step_input *in = &h->record.in;
-  double epsilon = corrected_epsilon(&h->trainer->adam, in);
+/* --- Adam's metric --- */
+
+/* (N43). What v holds is that of the steps done, not of the one that the record is for. */
+static void fill_metrics(hessian *h, const double *v) {
+  const vane_trainer *trainer = h->trainer;
+  const vane_block *block = trainer->probe.block;
+  const vane_adam_desc *adam = &trainer->adam;
+  double bias2 = vane_bias_correction(adam->beta2, trainer->step);
+  bool hat = adam->epsilon_mode == VANE_EPSILON_HAT;
+  double epsilon = hat ? adam->epsilon / sqrt(bias2) : adam->epsilon;
   for (int64_t s = 0; s < block->n_segments; s++) {
     const vane_segment *segment = &block->segments[s];
     for (int64_t i = segment->offset; i < segment->offset + segment->count; i++) {
       if (!(v[i] > 0)) /* padding, or never reached by a gradient */
         continue;
       h->plain[i] = 1;
-      h->adam_metric[i] = 1 / sqrt(sqrt(v[i] / in->bias2) + epsilon);
+      h->adam_metric[i] = 1 / sqrt(sqrt(v[i] / bias2) + epsilon);
     }
   }
 }
@@ -86,22 +95,20 @@ static void fill_metrics(hessian *h, const float *v) {
 static vane_status move(hessian *h, double length) {
   vane_device *device = h->trainer->device;
   for (int64_t i = 0; i < h->n; i++)
-    h->moved[i] = (float)(h->theta[i] + length * h->direction[i]);
-  return device->memory.put(device, h->trainer->network->weights, h->moved, h->n);
+    h->values[i] = (float)(h->theta[i] + length * h->direction[i]);
+  return device->memory.put(device, h->trainer->network->weights, h->values, h->n);
 }
 
 /* The held batch's gradient at theta + length direction, into h->gradient. */
 static vane_status gradient_at(hessian *h, double length) {
-  vane_trainer *trainer = h->trainer;
-  vane_device *device = trainer->device;
   if (h->gradients_left-- <= 0)
     return vane_fail(VANE_ERR_NUMERIC,
                      "the curvature was not found to %g percent with the "
                      "gradients allowed; allow more of them",
                      100 * TOLERANCE);
   VANE_TRY(move(h, length));
-  VANE_TRY(vane_probe_gradient(trainer));
-  return device->memory.get(device, h->gradient, trainer->probe.slots.gradients, h->n);
+  VANE_TRY(vane_probe_gradient(h->trainer));
+  return read_reals(h, h->trainer->probe.slots.gradients, h->gradient);
 }
 
 /* What a difference of gradients is multiplied by, and the share of theta itself in the gradient
@@ -171,7 +178,7 @@ static vane_status largest(hessian *h, const double *root, double *value) {
   }
   const vane_symmetric matrix = {h->n, multiply, h};
   vane_status status =
-      vane_largest_eigenvalue(&matrix, start, TOLERANCE, h->gradients_left / 2, value);
+      vane_largest_eigenvalue(&matrix, start, TOLERANCE, INT32_MAX, value);
   free(start);
   return status;
 }
@@ -181,12 +188,12 @@ static vane_status largest(hessian *h, const double *root, double *value) {
 static vane_status look_up(hessian *h) {
   vane_trainer *trainer = h->trainer;
   vane_device *device = trainer->device;
-  VANE_TRY(device->memory.get(device, h->theta, trainer->network->weights, h->n));
-  VANE_TRY(device->memory.get(device, h->gradient,
-                              trainer->adam.amsgrad ? trainer->v_max : trainer->v, h->n));
+  double *v = h->before; /* not needed yet for what it is named after */
+  VANE_TRY(read_reals(h, trainer->network->weights, h->theta));
+  VANE_TRY(read_reals(h, trainer->adam.amsgrad ? trainer->v_max : trainer->v, v));
   VANE_TRY(device->memory.download(device, &h->record, trainer->probe.record, sizeof h->record));
   VANE_TRY(device->memory.synchronize(device));
-  fill_metrics(h, h->gradient);
+  fill_metrics(h, v);
   return VANE_OK;
 }
 
