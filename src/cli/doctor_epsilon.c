@@ -2,9 +2,8 @@
  * below. */
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/cli.h"
@@ -49,14 +48,24 @@ static vane_status configure(const advice_call *call, vane_config *config) {
   return VANE_OK;
 }
 
+static void show_progress(void *user, int64_t gradients) {
+  (void)user;
+  fprintf(stderr, "\rgradient %" PRId64, gradients);
+}
+
 static vane_status advise_on(const advice_call *call, vane_trainer *trainer, vane_advice *advice) {
   vane_loader *loader = NULL;
   const vane_batch *batch;
+  bool terminal = isatty(STDERR_FILENO);
+  const vane_advice_effort effort = {.most_gradients = call->gradients,
+                                     .progress = terminal ? show_progress : NULL};
   VANE_TRY(vane_loader_open(&trainer->config, false, trainer->config.train_batch,
                             trainer->step / call->batches, &stderr_log, &loader));
   vane_status status = vane_loader_take(loader, &batch);
   if (status == VANE_OK) {
-    status = vane_advise(trainer, batch, call->gradients, advice);
+    status = vane_advise(trainer, batch, &effort, advice);
+    if (terminal)
+      fputs("\r\033[K", stderr);
     vane_loader_give_back(loader, batch);
   }
   vane_loader_close(loader);

@@ -24,8 +24,9 @@ typedef struct hessian {
   vane_trainer *trainer;
   vane_step_record record; /* under whose coefficients the gradients are taken */
   int64_t n;
-  int64_t gradients_left;
-  float *values; /* on their way to the device or from it */
+  const vane_advice_effort *effort;
+  int64_t gradients; /* taken so far */
+  float *values;     /* on their way to the device or from it */
   double *theta, *gradient;
   double *adam_metric; /* D^-1/2 */
   double *plain;       /* 1 where there is a parameter that has ever had a gradient, 0 elsewhere */
@@ -43,10 +44,10 @@ static void finish(hessian *h) {
   free(h->before);
 }
 
-static vane_status begin(hessian *h, vane_trainer *trainer, int64_t most_gradients) {
+static vane_status begin(hessian *h, vane_trainer *trainer, const vane_advice_effort *effort) {
   int64_t n = trainer->network->parameters.total;
   size_t count = (size_t)n;
-  *h = (hessian){.trainer = trainer, .n = n, .gradients_left = most_gradients};
+  *h = (hessian){.trainer = trainer, .n = n, .effort = effort};
   h->values = calloc(count, sizeof *h->values);
   h->theta = calloc(count, sizeof *h->theta);
   h->gradient = calloc(count, sizeof *h->gradient);
@@ -101,14 +102,19 @@ static vane_status move(hessian *h, double length) {
 
 /* The held batch's gradient at theta + length direction, into h->gradient. */
 static vane_status gradient_at(hessian *h, double length) {
-  if (h->gradients_left-- <= 0)
+  const vane_advice_effort *effort = h->effort;
+  if (h->gradients == effort->most_gradients)
     return vane_fail(VANE_ERR_NUMERIC,
                      "the curvature was not found to %g percent with the "
                      "gradients allowed; allow more of them",
                      100 * TOLERANCE);
   VANE_TRY(move(h, length));
   VANE_TRY(vane_probe_gradient(h->trainer));
-  return read_reals(h, h->trainer->probe.slots.gradients, h->gradient);
+  VANE_TRY(read_reals(h, h->trainer->probe.slots.gradients, h->gradient));
+  h->gradients++;
+  if (effort->progress)
+    effort->progress(effort->user, h->gradients);
+  return VANE_OK;
 }
 
 /* What a difference of gradients is multiplied by, and the share of theta itself in the gradient
@@ -177,8 +183,7 @@ static vane_status largest(hessian *h, const double *root, double *value) {
     start[i] = root[i] > 0 ? drawn : 0;
   }
   const vane_symmetric matrix = {h->n, multiply, h};
-  vane_status status =
-      vane_largest_eigenvalue(&matrix, start, TOLERANCE, INT32_MAX, value);
+  vane_status status = vane_largest_eigenvalue(&matrix, start, TOLERANCE, INT32_MAX, value);
   free(start);
   return status;
 }
@@ -223,13 +228,13 @@ static void conclude(const hessian *h, vane_advice *advice) {
   advice->epsilon_always = advice->lr * lambda / advice->limit;
 }
 
-vane_status vane_advise(vane_trainer *trainer, const vane_batch *batch, int64_t most_gradients,
-                        vane_advice *advice) {
+vane_status vane_advise(vane_trainer *trainer, const vane_batch *batch,
+                        const vane_advice_effort *effort, vane_advice *advice) {
   if (trainer->step == 0)
     return vane_fail(VANE_ERR_STATE,
                      "a checkpoint of step 0 has no averages of Adam yet; give a later one");
   hessian h;
-  vane_status status = begin(&h, trainer, most_gradients);
+  vane_status status = begin(&h, trainer, effort);
   if (status == VANE_OK)
     status = find_curvatures(&h, batch, advice);
   if (status == VANE_OK)

@@ -17,13 +17,20 @@ typedef struct vane_advice {
   double epsilon_always; /* the smallest epsilon that is, at this learning rate */
 } vane_advice;
 
+/* What the advice may cost, and who wants to see how far it is. */
+typedef struct vane_advice_effort {
+  int64_t most_gradients;
+  void (*progress)(void *user, int64_t gradients); /* after each; NULL: nobody */
+  void *user;
+} vane_advice_effort;
+
 /* Of a trainer that was restored from a checkpoint and created with the guard in mode `watch`. The
  * batch is the trainer's; the largest eigenvalues are found to 1 percent, by differences of
- * gradients over `most_gradients` at most (VANE_ERR_NUMERIC when that did not suffice). Blocks. A
- * checkpoint of step 0 has no v: VANE_ERR_STATE. The parameters are put back. Curvatures that are
+ * gradients, effort->most_gradients at most (VANE_ERR_NUMERIC when those did not suffice). Blocks.
+ * A checkpoint of step 0 has no v: VANE_ERR_STATE. The parameters are put back. Curvatures that are
  * not positive leave nothing to be advised: the fields that follow from them are infinite or 0. */
 VANE_CHECKED
-vane_status vane_advise(vane_trainer *trainer, const vane_batch *batch, int64_t most_gradients,
-                        vane_advice *advice);
+vane_status vane_advise(vane_trainer *trainer, const vane_batch *batch,
+                        const vane_advice_effort *effort, vane_advice *advice);
 
 #endif

@@ -19,6 +19,8 @@ static const char *const linear_config =
     "optim: {lr: 0.01, guard: {mode: watch, every: 1000000}}\n"
     "device: {kind: " SMALL_DEVICE ", convolution: direct, threads: 1}\n";
 
+static const vane_advice_effort enough = {.most_gradients = 1000};
+
 typedef struct problem {
   uint8_t pixels[N_IMAGES * N_PIXELS];
   vane_labels labels[N_IMAGES];
@@ -136,7 +138,7 @@ static void check_quadratic(const char *const *assignments, int n, double regula
   vane_advice advice;
   run(trainer, &data, 20);
   float *before = small_read(trainer, trainer->network->weights, &count);
-  assert_ok(vane_advise(trainer, &data.batch, 1000, &advice));
+  assert_ok(vane_advise(trainer, &data.batch, &enough, &advice));
   float *after = small_read(trainer, trainer->network->weights, &count);
   assert_memory_equal(before, after, (size_t)count * sizeof *before);
 
@@ -199,7 +201,7 @@ static void below_its_epsilon_runs_fail_above_it_they_do_not(void **state) {
   make_problem(&data);
   vane_trainer *trainer = open_trainer(assignments, 1);
   run(trainer, &data, 20);
-  assert_ok(vane_advise(trainer, &data.batch, 1000, &advice));
+  assert_ok(vane_advise(trainer, &data.batch, &enough, &advice));
   vane_trainer_destroy(trainer);
   double worst_above = 0;
   for (int i = 0; i < 4; i++)
@@ -218,9 +220,11 @@ static void step_0_has_nothing_to_go_by(void **state) {
   vane_advice advice;
   make_problem(&data);
   vane_trainer *trainer = open_trainer(NULL, 0);
-  assert_fails(vane_advise(trainer, &data.batch, 1000, &advice), VANE_ERR_STATE, "step 0");
+  assert_fails(vane_advise(trainer, &data.batch, &enough, &advice), VANE_ERR_STATE, "step 0");
   run(trainer, &data, 5);
-  assert_fails(vane_advise(trainer, &data.batch, 3, &advice), VANE_ERR_NUMERIC, "allow more");
+  assert_fails(
+      vane_advise(trainer, &data.batch, &(vane_advice_effort){.most_gradients = 3}, &advice),
+      VANE_ERR_NUMERIC, "allow more");
   vane_trainer_destroy(trainer);
 }
 

@@ -85,10 +85,19 @@ static void put_config(scratch *area) {
 /* --- calls that never begin --- */
 
 static void test_help(void **state) {
-  static const char *const calls[] = {
-      "--help",       "train --help",     "eval --help",       "predict --help",
-      "data --help",  "data make --help", "data check --help", "inspect --help",
-      "bench --help", "doctor --help",    "bench step --help", "bench adam --help"};
+  static const char *const calls[] = {"--help",
+                                      "train --help",
+                                      "eval --help",
+                                      "predict --help",
+                                      "data --help",
+                                      "data make --help",
+                                      "data check --help",
+                                      "inspect --help",
+                                      "bench --help",
+                                      "doctor --help",
+                                      "bench step --help",
+                                      "bench adam --help",
+                                      "doctor epsilon --help"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
     assert_int_equal(done.exit_status, 0);
@@ -132,7 +141,10 @@ static void test_wrong_calls(void **state) {
                                       "bench adam small.yaml",
                                       "bench adam --tensors 3",
                                       "bench data",
-                                      "doctor who"};
+                                      "doctor who",
+                                      "doctor epsilon",
+                                      "doctor epsilon a b",
+                                      "doctor epsilon --batches 0 a"};
   put_config(*state);
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
@@ -369,6 +381,19 @@ static void test_doctor(void **state) {
   json_decref(facts);
 }
 
+static void test_doctor_epsilon(void **state) {
+  scratch *area = *state;
+  put_config(area);
+  expect(area, 0, "train small.yaml --out run --set train.steps=8");
+  json_t *advice = call_json(area, "doctor epsilon run --batches 2 --json");
+  expect_keys(advice, "curvature", "adam_curvature", "margin", "lr_now", "lr_always",
+              "epsilon_always");
+  assert_int_equal((int)number_at(advice, NULL, "step"), 8);
+  assert_int_equal((int)number_at(advice, NULL, "images"), 24);
+  assert_true(number_at(advice, NULL, "curvature") > 0);
+  json_decref(advice);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       scratch_test(test_help),
@@ -380,6 +405,7 @@ int main(void) {
       scratch_test(test_inspect),
       scratch_test(test_bench),
       scratch_test(test_doctor),
+      scratch_test(test_doctor_epsilon),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
