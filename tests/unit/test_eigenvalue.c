@@ -50,7 +50,7 @@ static void fill(double *start, int64_t n) {
 
 static void test_second_differences_of_any_size(void **state) {
   (void)state;
-  static const int64_t sizes[] = {1, 2, 3, 19, 20, 21, 100, 1000};
+  static const int64_t sizes[] = {1, 2, 3, 9, 10, 11, 100};
   double start[MOST_ROWS];
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     int64_t n = sizes[i];
