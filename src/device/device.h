@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/random.h"
 #include "config/config.h"
 #include "vane/status.h"
 
@@ -235,6 +236,14 @@ typedef struct vane_adam_desc {
   int decay_mode;      /* VANE_DECAY_* */
 } vane_adam_desc;
 
+/* Random numbers by counter: the same on every device, whatever its threads and its real are. */
+typedef struct vane_draw_desc {
+  uint64_t seed;
+  vane_random_stream stream;
+  uint64_t step, index; /* index: of the first four reals; the next four have the next index */
+  float low, high;      /* low < high, both and their difference finite */
+} vane_draw_desc;
+
 /* What Adam reads and writes: one block of reals each. */
 typedef struct vane_adam_memory {
   void *parameters;
@@ -397,6 +406,9 @@ typedef struct vane_elementwise_ops {
   /* to = (1 - share) * to + share * from, unless the record says skip: running statistics. */
   vane_status (*follow)(vane_device *device, void *to, const void *from, double share,
                         int64_t count, const vane_step_record *record);
+  /* (N50). to [count], aligned to 16 bytes, = floats uniform in [low, high): real i is value i % 4
+   * of vane_random_floats at index + i / 4. A recorded graph draws the same at each call. */
+  vane_status (*draw)(vane_device *device, void *to, int64_t count, const vane_draw_desc *desc);
 } vane_elementwise_ops;
 
 /* Each loss writes record->loss[k], the value per sample [n] (0 where masked; for naming bad
