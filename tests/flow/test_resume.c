@@ -64,7 +64,8 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
       {"grad.weighting=uncertainty", "grad.space=parameters", "train.accumulate=2"},
       {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}"},
       /* Probed before and after the stop; the limit acts from the first probe on. */
-      {"optim.guard={mode: on, every: 3, margin: 0.005}", "model.norm=batch", "train.accumulate=2"},
+      {"optim.guard={mode: on, every: 3, margin: 0.001}", "train.accumulate=2",
+       "optim.epsilon=1e-8"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     char whole[512], parts[512], a[600], b[600];
