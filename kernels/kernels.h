@@ -200,13 +200,14 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. */
+/* (N30..N35, N40). One launch over all chunks; writes nothing where record->skip is set. Telemetry
+ * has an entry per chunk. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
                              const vane_step_record *record, cudaStream_t stream);
 
 /* ---- curvature.cu ---- */
 
-/* (N40..N42). One launch over all chunks, after that of Adam and with the same memory: what
+/* (N36..N38). One launch over all chunks, after that of Adam and with the same memory: what
  * vane_optim_ops says of curvature. `gradients_after` like memory.gradients. */
 cudaError_t vane_launch_curvature(vane_adam_desc desc, vane_guard_desc guard, vane_chunks chunks,
                                   vane_adam_memory memory, const float *gradients_after,

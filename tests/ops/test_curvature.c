@@ -1,4 +1,4 @@
-/* Conformance of the curvature along Adam's step, and of what the guard makes of it (N40..N42). */
+/* Conformance of the curvature along Adam's step, and of what the guard makes of it (N36..N38). */
 #include "ops/side.h"
 
 /* Tails, an empty segment, and one that several blocks of threads share. */

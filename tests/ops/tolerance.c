@@ -54,6 +54,8 @@ static const tolerance table[] = {
     {"norm", 1e-6, "a sum of squares"},
     {"decide", 1e-12, "record fields only, in double on every device"},
     {"adam_moments", 3e-7, "m and v, against the sum of their terms: two products, one sum"},
+    {"adam_telemetry", 2e-6,
+     "up to 128 terms of one sign added in float, whose roundings partly cancel; double beyond"},
     {"curvature", 1e-6,
      "two sums of terms of one sign, each with the rounding of a root, a division and two products "
      "in float"},

@@ -1,4 +1,4 @@
-/* Adam (N30..N35), and the curvature along its step (N40..N42). */
+/* Adam (N30..N35), and the curvature along its step (N36..N38). */
 #include "device/cuda/cuda_block.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
