@@ -84,7 +84,7 @@ static __device__ double total_of(const vane_step_record *record) {
 enum { GOOD = -1 }; // or VANE_BAD_*
 
 // What kind of step this is. A good one's loss enters the window.
-static __device__ int kind_of(vane_decide_desc desc, const spike_window &window, double total,
+static __device__ int kind_of(vane_decide_desc desc, const spike_window *window, double total,
                               vane_step_record *record) {
   vane_spike_state *spike = &record->spike;
   double norm = record->gradient_norm;
@@ -152,7 +152,7 @@ static __device__ void write_note(const vane_step_record *record, double total,
 }
 
 // Writes the step down, where there is room; the one that halts the run in any case.
-static __device__ void note_bad(int kind, const spike_window &window, double total,
+static __device__ void note_bad(int kind, const spike_window *window, double total,
                                 const float *samples, int64_t n, vane_step_record *record) {
   int64_t at = record->n_bad_steps++;
   if (at >= VANE_N_BAD_STEPS && !record->halted)
@@ -160,8 +160,8 @@ static __device__ void note_bad(int kind, const spike_window &window, double tot
   vane_bad_step *bad = &record->bad_steps[at < VANE_N_BAD_STEPS ? at : VANE_N_BAD_STEPS - 1];
   bool spike = kind == VANE_BAD_SPIKE;
   write_note(record, total, &bad->note);
-  bad->median = spike ? window.median : 0.0;
-  bad->deviation = spike ? window.deviation : 0.0;
+  bad->median = spike ? window->median : 0.0;
+  bad->deviation = spike ? window->deviation : 0.0;
   bad->kind = kind;
   bad->running = (int32_t)record->spike.n_bad_running;
   bad->loss = spike ? heaviest(record) : culprit(record);
@@ -226,7 +226,7 @@ static __device__ bool ends_the_run(vane_decide_desc desc, int kind) {
 }
 
 // One thread decides; true: the step counts.
-static __device__ bool settle(vane_decide_desc desc, const spike_window &window, double norm,
+static __device__ bool settle(vane_decide_desc desc, const spike_window *window, double norm,
                               const float *samples, int64_t n, vane_step_record *record) {
   record->gradient_norm = norm;
   if (record->halted) {
@@ -275,6 +275,7 @@ static __global__ void __launch_bounds__(BLOCK)
              const float *gradients, const float *samples, int64_t n, vane_step_record *record,
              vane_scratch scratch) {
   __shared__ bool counts;
+  __shared__ spike_window window;
   double squares = 0.0;
   for (int64_t at = blockIdx.x; at < chunks.n; at += gridDim.x) {
     const vane_chunk chunk = chunks.chunk[at];
@@ -286,10 +287,9 @@ static __global__ void __launch_bounds__(BLOCK)
   if (!arrive_last(scratch))
     return;
   squares = sum_of_parts(scratch.parts, gridDim.x);
-  const spike_window window = window_of(desc, &record->spike);
-  __syncthreads(); // the window is read
+  judge_window(desc, &record->spike, &window);
   if (threadIdx.x == 0)
-    counts = settle(desc, window, sqrt(squares), samples, n, record);
+    counts = settle(desc, &window, sqrt(squares), samples, n, record);
   __syncthreads();
   if (counts)
     add_to_sums((int)threadIdx.x, record);

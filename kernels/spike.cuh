@@ -36,41 +36,46 @@ static inline __device__ float block_median(float mine, int n) {
 
 static inline __device__ int window_length(vane_decide_desc desc, const vane_spike_state *spike) {
   int64_t window = desc.spike_window;
-  int64_t enough = window < VANE_SPIKE_ENOUGH ? window : VANE_SPIKE_ENOUGH;
+  int64_t least = VANE_SPIKE_ENOUGH, enough = window < least ? window : least;
   if (desc.spike_mode == VANE_SPIKE_OFF || spike->n_accepted < enough)
     return 0;
   return (int)(spike->n_accepted < window ? spike->n_accepted : window);
 }
 
-// The newest losses; for all threads of the block, BLOCK of them.
-static inline __device__ spike_window window_of(vane_decide_desc desc,
-                                                const vane_spike_state *spike) {
+// What `spike` holds, into shared memory, where one thread will look at it; by all threads of the
+// block, BLOCK of them.
+static inline __device__ void judge_window(vane_decide_desc desc, const vane_spike_state *spike,
+                                           spike_window *window) {
   static_assert((int)VANE_SPIKE_LONGEST_WINDOW <= BLOCK, "a thread for each loss of the window");
-  spike_window window = {false, window_length(desc, spike), 0.0, 0.0};
-  if (window.n == 0)
-    return window;
-  bool inside = (int)threadIdx.x < window.n;
-  int64_t at = spike->n_accepted - 1 - (int64_t)threadIdx.x;
-  float mine = inside ? spike->recent[at % VANE_SPIKE_LONGEST_WINDOW] : 1.0f;
-  window.ratio = __syncthreads_and(mine > 0.0f);
-  float median = block_median(mine, window.n);
-  float distance = fabsf(mine - median);
-  if (window.ratio)
-    distance = mine > median ? mine / median : median / mine;
-  distance = block_median(distance, window.n);
-  double deviation = 1.4826 * (window.ratio ? log((double)distance) : (double)distance);
-  double least = VANE_SPIKE_FLOOR * (window.ratio ? 1.0 : fabs((double)median));
-  window.median = (double)median;
-  window.deviation = deviation > least ? deviation : least;
-  return window;
+  int n = window_length(desc, spike);
+  if (threadIdx.x == 0)
+    window->n = n;
+  if (n > 0) {
+    bool inside = (int)threadIdx.x < n;
+    int64_t at = spike->n_accepted - 1 - (int64_t)threadIdx.x;
+    float mine = inside ? spike->recent[at % VANE_SPIKE_LONGEST_WINDOW] : 1.0f;
+    bool ratio = __syncthreads_and(mine > 0.0f);
+    float median = block_median(mine, n), distance = fabsf(mine - median);
+    if (ratio)
+      distance = mine > median ? mine / median : median / mine;
+    distance = block_median(distance, n);
+    if (threadIdx.x == 0) {
+      double deviation = 1.4826 * (ratio ? log((double)distance) : (double)distance);
+      double least = VANE_SPIKE_FLOOR * (ratio ? 1.0 : fabs((double)median));
+      window->ratio = ratio;
+      window->median = (double)median;
+      window->deviation = deviation > least ? deviation : least;
+    }
+  }
+  __syncthreads(); // all have read what one of them will change
 }
 
 // Deviations from the median up to `value`; below zero where it lies below, or nothing is known.
-static inline __device__ double distance_of(const spike_window &window, double value) {
-  if (window.n == 0 || window.deviation <= 0.0 || value <= window.median)
+static inline __device__ double distance_of(const spike_window *window, double value) {
+  if (window->n == 0 || window->deviation <= 0.0 || value <= window->median)
     return -1.0;
-  double distance = window.ratio ? log(value / window.median) : value - window.median;
-  return distance / window.deviation;
+  double distance = window->ratio ? log(value / window->median) : value - window->median;
+  return distance / window->deviation;
 }
 
 #endif

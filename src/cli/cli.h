@@ -17,6 +17,7 @@ int command_predict(int argc, char **argv);
 int command_data(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_lab(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 /* Says why a call was wrong and where help is; returns EXIT_WRONG_CALL. */
