@@ -52,6 +52,9 @@ static const tolerance table[] = {
     {"combine", 3e-7, "four products summed; factors rounded to float"},
     {"norm", 1e-6, "a sum of squares"},
     {"decide", 1e-12, "record fields only, in double on every device"},
+    {"spike", 2e-6, "a ratio in float where the deviation is near zero: log(1 + x) keeps x to u"},
+    {"zclip", 1e-9,
+     "record fields only, in double; differences that nearly cancel in the variance"},
     {"adam_moments", 3e-7, "m and v, against the sum of their terms: two products, one sum"},
     {"adam_parameter", 2.4e-7, "against |old| + |update|: 2 ULP of a double reference"},
 };
