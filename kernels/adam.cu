@@ -35,7 +35,7 @@ static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chu
   bool l2 = desc.decay_mode == VANE_DECAY_L2;
   scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
                          (l2 ? desc.weight_decay : 0.0));
-  scale.shrink = l2 ? 0.0f : (float)(record->in.lr * desc.weight_decay);
+  scale.shrink = l2 ? 0.0f : (float)(vane_record_lr(record) * desc.weight_decay);
   return scale;
 }
 
@@ -48,7 +48,7 @@ static __device__ adam_step step_of(const vane_adam_desc &desc, vane_chunk chunk
   step.rate1 = (float)(1.0 - desc.beta1);
   step.rate2 = (float)rate2;
   step.rest2 = (float)(rate2 - (double)(float)rate2);
-  step.length = (float)(record->in.lr * root / record->in.bias1);
+  step.length = (float)(vane_record_lr(record) * root / record->in.bias1);
   step.epsilon = (float)(hat ? desc.epsilon : desc.epsilon * root);
   step.scale = scale_of(desc, chunk, record);
   return step;

@@ -141,7 +141,9 @@ static __device__ int32_t heaviest(const vane_step_record *record) {
 static __device__ void write_note(const vane_step_record *record, double total,
                                   vane_step_note *note) {
   note->step = (double)record->in.step;
-  note->lr = record->in.lr;
+  note->lr = vane_record_lr(record);
+  note->curvature = record->guard.curvature;
+  note->bound = record->guard.bound;
   for (int k = 0; k < VANE_N_LOSSES; ++k) {
     note->loss[k] = record->loss[k];
     note->norm[k] = sqrt(record->gram[k][k]);

@@ -78,6 +78,13 @@ cudaError_t vane_launch_to_float(float *to, const void *from, vane_number number
 cudaError_t vane_launch_from_float(void *to, const float *from, vane_number number, int64_t count,
                                    cudaStream_t stream);
 
+/* ---- draw.cu ---- */
+
+/* (N50). to [count], aligned to 16 bytes, = floats uniform in [desc->low, desc->high), from the
+ * counters that device.h's elementwise.draw states. */
+cudaError_t vane_launch_draw(float *to, int64_t count, const vane_draw_desc *desc,
+                             cudaStream_t stream);
+
 /* ---- pool.cu ---- */
 
 /* (N8). y [n, h_out, w_out, c] from x [n, h, w, c]. The maximum also writes `index` [n, h_out,

@@ -1,15 +1,12 @@
 #include "base/random.h"
 
-#include <Random123/philox.h>
 #include <math.h>
+
+#include "base/philox.h"
 
 void vane_random_words(uint64_t seed, vane_random_stream stream, uint64_t step, uint64_t index,
                        uint32_t words[4]) {
-  /* Key: the seed. Counter: 64 bits of index, 56 of step, 8 of stream. */
-  philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
-  philox4x32_ctr_t counter = {{(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)step,
-                               (uint32_t)((step >> 32) & 0xffffff) | (uint32_t)stream << 24}};
-  philox4x32_ctr_t result = philox4x32(counter, key);
+  philox4x32_ctr_t result = vane_philox(seed, stream, step, index);
   for (int i = 0; i < 4; i++)
     words[i] = result.v[i];
 }
@@ -34,6 +31,14 @@ double vane_random_normal(uint64_t seed, vane_random_stream stream, uint64_t ste
   const double two_pi = 6.283185307179586476925286766559;
   double radius = sqrt(-2.0 * log1p(-unit_interval(words[0], words[1])));
   return radius * cos(two_pi * unit_interval(words[2], words[3]));
+}
+
+void vane_random_floats(uint64_t seed, vane_random_stream stream, uint64_t step, uint64_t index,
+                        float low, float high, float values[4]) {
+  uint32_t words[4];
+  vane_random_words(seed, stream, step, index, words);
+  for (int i = 0; i < 4; i++)
+    values[i] = vane_uniform_of(vane_range_of(low, high), words[i]);
 }
 
 uint64_t vane_random_below(uint64_t seed, vane_random_stream stream, uint64_t step, uint64_t index,

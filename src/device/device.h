@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/random.h"
 #include "config/config.h"
 #include "vane/status.h"
 
@@ -54,7 +55,7 @@ typedef struct vane_tensor {
  * whole once per log interval and then clears its end, from `n_bad_steps` on. */
 typedef struct vane_step_input {
   int64_t step;                   /* 1 for the first */
-  double lr;                      /* learning rate of this step */
+  double lr;                      /* the learning rate that the schedule says */
   double bias1, bias2;            /* 1 - beta1^step, 1 - beta2^step */
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
@@ -72,6 +73,15 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double skipped;                                         /* steps that wrote nothing */
   double spikes; /* steps whose loss was a spike, skipped or not */
 } vane_step_sum;
+
+/* What the guard has found (N36..N38). It lasts: only a probe changes it. */
+typedef struct vane_guard_state {
+  double curvature;  /* k of the newest probe, in Adam's metric */
+  double bound;      /* K: the largest of the curvatures, which decay with every probe */
+  double largest_lr; /* what a step may take at most; 0: no limit */
+  int64_t probes;    /* so many found a curvature, */
+  int64_t ignored;   /* so many found one that is not finite */
+} vane_guard_state;
 
 /* What the detector of spikes (N27) knows of the steps before. */
 enum {
@@ -98,7 +108,8 @@ typedef struct vane_norm_trend {
 /* What one step had to say; the last few are kept for the black box of a bad one. Doubles alone, so
  * that a checkpoint holds them as a matrix. */
 typedef struct vane_step_note {
-  double step, lr;
+  double step, lr;                                 /* the rate that it took */
+  double curvature, bound;                         /* what the guard knew */
   double loss[VANE_N_LOSSES], norm[VANE_N_LOSSES]; /* unweighted, as in vane_step_sum */
   double total;                                    /* what was judged (N27) */
   double gradient_norm, clip;
@@ -140,6 +151,7 @@ typedef struct vane_step_record {
                                                 none acted (N26, N28) */
   int32_t skip;                              /* this step writes neither weights nor moments */
   int32_t halted; /* so does every step from now on: the host stops the run, or rolls it back */
+  vane_guard_state guard;
   vane_spike_state spike;
   vane_norm_trend norm_trend;
   vane_step_note notes[VANE_N_NOTES]; /* of step s at s modulo the length */
@@ -148,6 +160,18 @@ typedef struct vane_step_record {
   vane_bad_step bad_steps[VANE_N_BAD_STEPS]; /* the first of them */
   vane_step_sum sum;
 } vane_step_record;
+
+#ifdef __CUDACC__
+#define VANE_HOST_DEVICE __host__ __device__
+#else
+#define VANE_HOST_DEVICE
+#endif
+
+/* The learning rate that a step takes: the schedule's, unless the guard sets a lower limit. */
+static inline VANE_HOST_DEVICE double vane_record_lr(const vane_step_record *record) {
+  double limit = record->guard.largest_lr;
+  return limit > 0.0 && limit < record->in.lr ? limit : record->in.lr;
+}
 
 /* Parameters lie in one block; a segment is one tensor of it. Offsets are in reals and multiples of
  * 64 bytes; gaps between segments are zero in parameters, gradients and moments, and stay zero. */
@@ -265,6 +289,14 @@ typedef struct vane_adam_desc {
   double weight_decay; /* on segments with decay */
   int decay_mode;      /* VANE_DECAY_* */
 } vane_adam_desc;
+
+/* Random numbers by counter: the same on every device, whatever its threads and its real are. */
+typedef struct vane_draw_desc {
+  uint64_t seed;
+  vane_random_stream stream;
+  uint64_t step, index; /* index: of the first four reals; the next four have the next index */
+  float low, high;      /* low < high, both and their difference finite */
+} vane_draw_desc;
 
 /* What Adam reads and writes: one block of reals each. */
 typedef struct vane_adam_memory {
@@ -422,6 +454,9 @@ typedef struct vane_elementwise_ops {
   /* to = (1 - share) * to + share * from, unless the record says skip: running statistics. */
   vane_status (*follow)(vane_device *device, void *to, const void *from, double share,
                         int64_t count, const vane_step_record *record);
+  /* (N50). to [count], aligned to 16 bytes, = floats uniform in [low, high): real i is value i % 4
+   * of vane_random_floats at index + i / 4. A recorded graph draws the same at each call. */
+  vane_status (*draw)(vane_device *device, void *to, int64_t count, const vane_draw_desc *desc);
 } vane_elementwise_ops;
 
 /* Each loss writes record->loss[k], the value per sample [n] (0 where masked; for naming bad

@@ -20,9 +20,6 @@
 /* Offsets of segments are multiples of 64 bytes (device.h). */
 #define SEGMENT_BYTES 64
 
-/* Host values at a time. */
-#define FILL_COUNT ((int64_t)1 << 20)
-
 /* ---- Timing ------------------------------------------------------------------------------ */
 
 typedef struct timed {
@@ -122,32 +119,37 @@ static vane_status lay_out(adam_run *run, const vane_bench_adam_size *size) {
   return status;
 }
 
-/* Any values do, as long as none is zero or subnormal: the arithmetic takes the same time. */
-static vane_status fill(adam_run *run, void *array) {
-  int64_t most = run->count < FILL_COUNT ? run->count : FILL_COUNT;
-  float *values = malloc((size_t)most * sizeof *values);
-  if (!values)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for %lld values", (long long)most);
-  for (int64_t i = 0; i < most; i++)
-    values[i] = (float)(i % 2 ? 1 + i % 97 : -1 - i % 89) / 128.0f;
-  vane_status status = VANE_OK;
-  for (int64_t done = 0; done < run->count && status == VANE_OK; done += most) {
-    unsigned char *to = (unsigned char *)array + (size_t)done * run->device->real_bytes;
-    int64_t left = run->count - done;
-    status = run->device->memory.put(run->device, to, values, left < most ? left : most);
+/* Values as in the midst of training, none subnormal, drawn where they are needed: nothing crosses
+ * to the device. */
+static const vane_draw_desc draws[N_ARRAYS] = {
+    [THETA] = {.low = -1, .high = 1},    [GRADIENT] = {.low = -1, .high = 1},
+    [M] = {.low = -0.1F, .high = 0.1F},  [V] = {.low = 0.01F, .high = 1},
+    [V_MAX] = {.low = 0.01F, .high = 1},
+};
+
+/* The gaps between segments stay zero (device.h). */
+static vane_status fill(const adam_run *run, int array) {
+  for (int64_t i = 0; i < run->block->n_segments; i++) {
+    const vane_segment *segment = &run->block->segments[i];
+    vane_draw_desc draw = draws[array];
+    draw.stream = VANE_RANDOM_BENCH;
+    draw.step = (uint64_t)array;
+    draw.index = (uint64_t)segment->offset / 4;
+    unsigned char *to =
+        (unsigned char *)run->arrays[array] + (size_t)segment->offset * run->device->real_bytes;
+    VANE_TRY(run->device->elementwise.draw(run->device, to, segment->count, &draw));
   }
-  free(values);
-  return status;
+  return VANE_OK;
 }
 
 static vane_status prepare(adam_run *run, const vane_bench_adam_size *size) {
   vane_memory_ops *memory = &run->device->memory;
   VANE_TRY(lay_out(run, size));
   size_t bytes = (size_t)run->count * run->device->real_bytes;
-  for (int i = 0; i < (run->desc.amsgrad ? N_ARRAYS : V_MAX); i++)
+  for (int i = 0; i < (run->desc.amsgrad ? N_ARRAYS : V_MAX); i++) {
     VANE_TRY(memory->create(run->device, bytes, &run->arrays[i]));
-  VANE_TRY(fill(run, run->arrays[THETA]));
-  VANE_TRY(fill(run, run->arrays[GRADIENT]));
+    VANE_TRY(fill(run, i));
+  }
   void *record_memory;
   VANE_TRY(memory->create(run->device, sizeof *run->record, &record_memory));
   run->record = record_memory;

@@ -57,6 +57,8 @@ static json_t *note(const vane_step_note *said, bool *whole) {
   object step = {json_object(), whole};
   set(step, "step", json_integer((json_int_t)said->step));
   set(step, "lr", number(said->lr));
+  set(step, "curvature", number(said->curvature));
+  set(step, "bound", number(said->bound));
   set(step, "loss", per_loss(said->loss, whole));
   set(step, "total", number(said->total));
   set(step, "norm", per_loss(said->norm, whole));

@@ -109,6 +109,8 @@ static void check_modes(check *c) {
       record.clip = 1.0;
       record.coefficient[VANE_LOSS_REGULARIZATION] = 0.0;
       compare_adam(c, &desc, &in, &record);
+      record.guard.largest_lr = i == 0 ? 1.0 : 2e-4; /* no limit, or one */
+      compare_adam(c, &desc, &in, &record);
     }
 }
 
@@ -126,6 +128,23 @@ static void check_first_step(check *c) {
     double want = in.theta[i] - (in.g[i] > 0.0 ? 0.5 : -0.5), scale = fabs(in.theta[i]) + 0.5;
     check_compare(c, "adam_parameter", "theta", &got.theta[i], &want, &scale, 1);
   }
+}
+
+/* The guard's limit takes the place of a learning rate above it, and of no other. */
+static void check_limit(check *c) {
+  const double limits[] = {0.0, 2e-4, 1e-3, 5e-3}, taken[] = {1e-3, 2e-4, 1e-3, 1e-3};
+  for (int decoupled = 0; decoupled < 2; ++decoupled)
+    for (int i = 0; i < 4; ++i) {
+      vane_adam_desc desc = {
+          .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = decoupled ? 0.1 : 0.0};
+      adam_inputs in = draw_inputs(c);
+      vane_step_record limited = record_of(&desc, 3, 1e-3), plain = record_of(&desc, 3, taken[i]);
+      limited.guard.largest_lr = limits[i];
+      adam_outputs got = run_adam(c, c->subject, &desc, &in, &limited);
+      adam_outputs want = run_adam(c, c->subject, &desc, &in, &plain);
+      check_label(c, "limit %g", limits[i]);
+      check_equal(c, "adam", "theta", got.theta, want.theta, block);
+    }
 }
 
 /* Gaps stay zero, and a skipped step writes nothing even where gradients are not numbers. */
@@ -149,7 +168,7 @@ static void check_skip_and_gaps(check *c) {
 }
 
 int main(void) {
-  const check_entry entries[] = {CHECK(check_modes), CHECK(check_first_step),
+  const check_entry entries[] = {CHECK(check_modes), CHECK(check_first_step), CHECK(check_limit),
                                  CHECK(check_skip_and_gaps)};
   return check_run("adam", entries, sizeof entries / sizeof entries[0]);
 }

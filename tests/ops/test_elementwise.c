@@ -145,8 +145,73 @@ static void check_follow(check *c) {
   }
 }
 
+static double *run_draw(check *c, vane_device *device, int64_t count, const vane_draw_desc *desc) {
+  side s = side_begin(device);
+  double *out = check_array(c, count);
+  void *to = side_reals(&s, count);
+  check_ok(device->elementwise.draw(device, to, count, desc));
+  side_read(&s, to, out, count);
+  side_end(&s);
+  return out;
+}
+
+static const vane_draw_desc draws[] = {
+    {0, VANE_RANDOM_BENCH, 0, 0, 0, 1},
+    {1, VANE_RANDOM_INIT, 3, 0, -1, 1},
+    {0x8000000000000003, VANE_RANDOM_BENCH, 0xffffff00000001, 7, -0x1p-20F, 3e-5F},
+    /* The index passes 2^32 within the array, then 2^64. */
+    {777, VANE_RANDOM_BENCH, 1, 0xfffffff0, 0.1F, 0.7F},
+    {777, VANE_RANDOM_BENCH, 1, 0xfffffffffffffff0, 0.1F, 0.7F},
+    /* Two floats apart, and the largest range: both round to their upper end. */
+    {5, VANE_RANDOM_BENCH, 0, 0, 1, 1 + 0x1p-22F},
+    {5, VANE_RANDOM_BENCH, 0, 0, -0x1p126F, 0x1p126F},
+};
+enum { n_draws = sizeof draws / sizeof draws[0] };
+
+/* What random.h gives for the same counters. */
+static double *expected_draw(check *c, int64_t count, const vane_draw_desc *d) {
+  double *out = check_array(c, count);
+  for (int64_t i = 0; i < count; ++i) {
+    float four[4];
+    vane_random_floats(d->seed, d->stream, d->step, d->index + (uint64_t)(i / 4), d->low, d->high,
+                       four);
+    out[i] = (double)four[i % 4];
+  }
+  return out;
+}
+
+static void check_draw(check *c) {
+  for (int i = 0; i < n_draws; ++i)
+    for (int j = 0; j < 9; ++j) {
+      check_label(c, "draw %d, %d reals", i, (int)counts[j]);
+      const double *want = expected_draw(c, counts[j], &draws[i]);
+      check_equal(c, "draw", "to", run_draw(c, c->subject, counts[j], &draws[i]), want, counts[j]);
+      check_equal(c, "draw", "to of the oracle", run_draw(c, c->oracle, counts[j], &draws[i]), want,
+                  counts[j]);
+    }
+}
+
+/* An array drawn in parts is the array. */
+static void check_draw_in_parts(check *c) {
+  const int64_t part = 1028, count = 4099;
+  side s = side_begin(c->subject);
+  double *out = check_array(c, count);
+  float *to = side_reals(&s, count);
+  for (int64_t begin = 0; begin < count; begin += part) {
+    vane_draw_desc desc = draws[3];
+    desc.index += (uint64_t)(begin / 4);
+    check_ok(c->subject->elementwise.draw(c->subject, to + begin,
+                                          count - begin < part ? count - begin : part, &desc));
+  }
+  side_read(&s, to, out, count);
+  check_label(c, "in parts");
+  check_equal(c, "draw", "to", out, expected_draw(c, count, &draws[3]), count);
+  side_end(&s);
+}
+
 int main(void) {
-  const check_entry entries[] = {CHECK(check_input), CHECK(check_relu), CHECK(check_merge),
-                                 CHECK(check_accumulate), CHECK(check_follow)};
+  const check_entry entries[] = {CHECK(check_input),        CHECK(check_relu),   CHECK(check_merge),
+                                 CHECK(check_accumulate),   CHECK(check_follow), CHECK(check_draw),
+                                 CHECK(check_draw_in_parts)};
   return check_run("elementwise", entries, sizeof entries / sizeof entries[0]);
 }

@@ -230,6 +230,7 @@ static void check_notes(check *c) {
   for (int i = 1; i <= 150; ++i) {
     s.norm = i;
     s.record.in.lr = 0.001 * i;
+    s.record.guard = (vane_guard_state){.curvature = i, .bound = 2.0 * i, .largest_lr = 0.12};
     step(c, &s, i == 100 ? 1e6 : 1.0);
   }
   for (int64_t i = 100 + VANE_NOTES_AFTER - VANE_N_NOTES + 1; i <= 100 + VANE_NOTES_AFTER; ++i) {
@@ -237,7 +238,9 @@ static void check_notes(check *c) {
     assert_true(note->step == (double)i);
     check_scalar(c, "norm", "noted norm", note->gradient_norm, (double)i);
     assert_true(note->total == (i == 100 ? 1e6 : 1.0));
-    assert_true(note->lr == 0.001 * (double)i && note->norm[2] == 1.0 && note->clip == 1.0);
+    assert_true(note->lr == fmin(0.12, 0.001 * (double)i));
+    assert_true(note->curvature == (double)i && note->bound == 2.0 * (double)i);
+    assert_true(note->norm[2] == 1.0 && note->clip == 1.0);
     assert_true(note->loss[VANE_LOSS_REGULARIZATION] == 1e6);
   }
   s.record.n_bad_steps = 0;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "kernels/kernels.h"
+#include "simgpu/simgpu.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -246,6 +247,33 @@ static void check_elementwise(void **state) {
     }
 }
 
+/* Each real is written once, 128 bits at a time; nothing is read. */
+static void check_draw(void **state) {
+  (void)state;
+  const int64_t n = 4099;
+  const vane_draw_desc desc = {.seed = 1, .stream = VANE_RANDOM_BENCH, .low = 1, .high = 2};
+  arrays a = begin(VANE_NUMBER_FP32);
+  float *to = on_device(&a, (size_t)n * sizeof *to);
+  simgpu_count_reset();
+  CUDA(vane_launch_draw(to, n, &desc, NULL));
+  const double *got = get_floats(&a, to, n);
+  for (int64_t i = 0; i < n; ++i)
+    assert_true(got[i] >= 1.0 && got[i] < 2.0);
+  simgpu_kernel counted = simgpu_kernel_count("k_draw");
+  assert_int_equal(counted.stores16, n / 4);
+  assert_int_equal(counted.stores, n / 4 + n % 4);
+  assert_int_equal(counted.store_bytes, n * sizeof *to);
+  assert_int_equal(counted.loads, 0);
+  vane_draw_desc wrong = desc;
+  assert_int_equal(vane_launch_draw(to + 1, 4, &desc, NULL), cudaErrorInvalidValue);
+  assert_int_equal(vane_launch_draw(to, -1, &desc, NULL), cudaErrorInvalidValue);
+  wrong.high = 1;
+  assert_int_equal(vane_launch_draw(to, 4, &wrong, NULL), cudaErrorInvalidValue);
+  wrong.high = INFINITY;
+  assert_int_equal(vane_launch_draw(to, 4, &wrong, NULL), cudaErrorInvalidValue);
+  finish(&a);
+}
+
 /* ---- Pooling ---- */
 
 typedef struct pooled {
@@ -472,8 +500,9 @@ static void check_bias(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(check_rounding), cmocka_unit_test(check_elementwise),
-      cmocka_unit_test(check_pool),     cmocka_unit_test(check_mean),
-      cmocka_unit_test(check_norm),     cmocka_unit_test(check_bias),
+      cmocka_unit_test(check_draw),     cmocka_unit_test(check_pool),
+      cmocka_unit_test(check_mean),     cmocka_unit_test(check_norm),
+      cmocka_unit_test(check_bias),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,14 +36,15 @@ typedef struct adam_block {
   float *m, *v, *v_max;
 } adam_block;
 
-static adam_step step_of(const vane_adam_desc *desc, const vane_step_input *in) {
+static adam_step step_of(const vane_adam_desc *desc, const vane_step_record *record) {
+  const vane_step_input *in = &record->in;
   double root = sqrt(in->bias2);
   double rate2 = 1 - desc->beta2;
   bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
   return (adam_step){.rate1 = (float)(1 - desc->beta1),
                      .rate2 = (float)rate2,
                      .rest2 = (float)(rate2 - (double)(float)rate2),
-                     .length = (float)(in->lr * root / in->bias1),
+                     .length = (float)(vane_record_lr(record) * root / in->bias1),
                      .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root)};
 }
 
@@ -55,7 +56,7 @@ static adam_scale scale_of(const vane_adam_desc *desc, const vane_segment *segme
   bool l2 = desc->decay_mode == VANE_DECAY_L2;
   scale.weight = (float)(record->clip * record->coefficient[VANE_LOSS_REGULARIZATION] +
                          (l2 ? desc->weight_decay : 0));
-  scale.shrink = l2 ? 0 : (float)(record->in.lr * desc->weight_decay);
+  scale.shrink = l2 ? 0 : (float)(vane_record_lr(record) * desc->weight_decay);
   return scale;
 }
 
@@ -101,7 +102,7 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
     return VANE_OK;
   const adam_block reals = {memory->parameters, memory->gradients, memory->m, memory->v,
                             memory->v_max};
-  const adam_step step = step_of(desc, &record->in);
+  const adam_step step = step_of(desc, record);
   const int64_t count = cpu_block_end(block);
 #pragma omp parallel num_threads(((cpu_device *)device)->n_threads)
   {

@@ -1,4 +1,5 @@
 /* One value at a time. Padding channels need no care: zeros go in and zeros come out. */
+#include "base/philox.h"
 #include "device/cpu/cpu.h"
 #include "device/ref/ref.h"
 
@@ -83,10 +84,33 @@ static vane_status cpu_accumulate(vane_device *base, void *to, const void *from,
   return VANE_OK;
 }
 
+static void draw_four(float four[4], const vane_draw_desc *desc, vane_range range, int64_t index) {
+  philox4x32_ctr_t words =
+      vane_philox(desc->seed, desc->stream, desc->step, desc->index + (uint64_t)index);
+  for (int i = 0; i < 4; i++)
+    four[i] = vane_uniform_of(range, words.v[i]);
+}
+
+static vane_status cpu_draw(vane_device *base, void *to, int64_t count,
+                            const vane_draw_desc *desc) {
+  const cpu_device *device = (const cpu_device *)base;
+  const vane_range range = vane_range_of(desc->low, desc->high);
+  float *out = to;
+#pragma omp parallel for num_threads(device->n_threads) schedule(static)
+  for (int64_t i = 0; i < count / 4; i++)
+    draw_four(out + 4 * i, desc, range, i);
+  float last[4];
+  draw_four(last, desc, range, count / 4);
+  for (int64_t i = count / 4 * 4; i < count; i++)
+    out[i] = last[i % 4];
+  return VANE_OK;
+}
+
 void vane_cpu_fill_elementwise(vane_elementwise_ops *ops) {
   vane_ref_fill_elementwise_float(ops); /* follow stays: a few numbers in plain order */
   ops->input = cpu_input;
   ops->relu = cpu_relu;
   ops->merge = cpu_merge;
   ops->accumulate = cpu_accumulate;
+  ops->draw = cpu_draw;
 }

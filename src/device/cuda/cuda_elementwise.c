@@ -1,4 +1,4 @@
-/* One value at a time: kernels/elementwise.cu. */
+/* One value at a time: kernels/elementwise.cu, kernels/draw.cu. */
 #include "device/cuda/cuda.h"
 
 static vane_status cuda_input(vane_device *base, const uint8_t *bytes, const void *mean,
@@ -35,6 +35,12 @@ static vane_status cuda_follow(vane_device *base, void *to, const void *from, do
   return VANE_OK;
 }
 
+static vane_status cuda_draw(vane_device *base, void *to, int64_t count,
+                             const vane_draw_desc *desc) {
+  CUDA_TRY(vane_launch_draw(to, count, desc, vane_cuda_of(base)->compute));
+  return VANE_OK;
+}
+
 void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
   *ops = (vane_elementwise_ops){
       .input = cuda_input,
@@ -42,5 +48,6 @@ void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
       .merge = cuda_merge,
       .accumulate = cuda_accumulate,
       .follow = cuda_follow,
+      .draw = cuda_draw,
   };
 }

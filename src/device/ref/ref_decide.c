@@ -104,7 +104,9 @@ static int32_t heaviest(const vane_step_record *record) {
 
 static vane_step_note note_of(const vane_step_record *record, double total) {
   vane_step_note note = {.step = (double)record->in.step,
-                         .lr = record->in.lr,
+                         .lr = vane_record_lr(record),
+                         .curvature = record->guard.curvature,
+                         .bound = record->guard.bound,
                          .total = total,
                          .gradient_norm = record->gradient_norm,
                          .clip = record->clip};

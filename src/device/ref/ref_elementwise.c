@@ -1,4 +1,5 @@
-/* One value at a time: pixels, ReLU and its gradient, micro-batches, running statistics (N7). */
+/* One value at a time: pixels, ReLU and its gradient, micro-batches, running statistics (N7), draws
+ * (N50). */
 #include "device/ref/real.h"
 #include "device/ref/ref.h"
 
@@ -56,6 +57,19 @@ static vane_status ref_follow(vane_device *device, void *to, const void *from, d
   return VANE_OK;
 }
 
+static vane_status ref_draw(vane_device *device, void *to, int64_t count,
+                            const vane_draw_desc *desc) {
+  (void)device;
+  real *out = to;
+  for (int64_t i = 0; i < count; ++i) {
+    float four[4];
+    vane_random_floats(desc->seed, desc->stream, desc->step, desc->index + (uint64_t)i / 4,
+                       desc->low, desc->high, four);
+    out[i] = (real)four[i % 4];
+  }
+  return VANE_OK;
+}
+
 void REF_NAME(vane_ref_fill_elementwise)(vane_elementwise_ops *ops) {
   *ops = (vane_elementwise_ops){
       .input = ref_input,
@@ -63,5 +77,6 @@ void REF_NAME(vane_ref_fill_elementwise)(vane_elementwise_ops *ops) {
       .merge = ref_merge,
       .accumulate = ref_accumulate,
       .follow = ref_follow,
+      .draw = ref_draw,
   };
 }

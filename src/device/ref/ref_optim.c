@@ -9,13 +9,15 @@ typedef struct adam_state {
   real *theta, *m, *v, *v_max; /* v_max NULL without AMSGrad */
 } adam_state;
 
-static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, double gradient,
+static void adam_update(const vane_adam_desc *desc, const vane_step_record *record, double gradient,
                         double decay, adam_state state) {
+  const vane_step_input *in = &record->in;
+  double lr = vane_record_lr(record);
   double theta = (double)*state.theta;
   if (desc->decay_mode == VANE_DECAY_L2)
     gradient += decay * theta;
   else
-    theta -= in->lr * decay * theta;
+    theta -= lr * decay * theta;
   double m = desc->beta1 * (double)*state.m + (1.0 - desc->beta1) * gradient;
   double v = desc->beta2 * (double)*state.v + (1.0 - desc->beta2) * gradient * gradient;
   double divisor = v;
@@ -24,9 +26,9 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_input *in, d
     *state.v_max = (real)divisor;
   }
   if (desc->epsilon_mode == VANE_EPSILON_HAT)
-    theta -= in->lr * sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon);
+    theta -= lr * sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon);
   else
-    theta -= in->lr * (m / in->bias1) / (sqrt(divisor / in->bias2) + desc->epsilon);
+    theta -= lr * (m / in->bias1) / (sqrt(divisor / in->bias2) + desc->epsilon);
   *state.theta = (real)theta;
   *state.m = (real)m;
   *state.v = (real)v;
@@ -48,7 +50,7 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
     for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
       adam_state state = {&theta[i], &m[i], &v[i], v_max ? &v_max[i] : NULL};
-      adam_update(desc, &record->in, gradient, decay, state);
+      adam_update(desc, record, gradient, decay, state);
     }
   }
   return VANE_OK;
