@@ -16,13 +16,13 @@
 /* An epoch later the same records come again. */
 enum {
   BATCH = 4,
-  FIRST_BAD = 41, /* step: then 43, 45 */
+  FIRST_BAD = 11, /* step: then 13, 15 */
 #ifdef VANE_SIMULATED
-  LONG_EPOCH = 50, /* steps; each takes its time there */
+  LONG_EPOCH = 20, /* steps; each takes its time there */
 #else
   LONG_EPOCH = 500,
 #endif
-  SHORT_EPOCH = 50
+  SHORT_EPOCH = 20
 };
 
 static int64_t steps_of(int64_t epoch) {
@@ -98,10 +98,10 @@ static void configure(const scratch *area, const char *const *settings, int64_t 
                                     "model.heads.magnitude.log=true",
                                     "train.batch=4",
                                     "device.threads=1",
-                                    "train.log_every=10",
-                                    "train.save_every=20",
+                                    "train.log_every=5",
+                                    "train.save_every=10",
                                     "train.keep=99",
-                                    "train.spike.window=32",
+                                    "train.spike.window=8",
                                     "train.spike.rollback_steps=1"};
   small_configure(config, all, sizeof all / sizeof *all);
   snprintf(path, sizeof path, "data.train.path=%s/train.tfrecord", area->folder);
@@ -259,7 +259,7 @@ static void poisoned_steps_are_skipped_and_named_across_a_resume(void **state) {
   assert_string_equal(whole_said.text, parts_said.text);
   /* Between the two epochs, and so shortly before the second one's that the checkpoint must know of
    * the steps before it. */
-  static const int64_t resumed_from[] = {60, 40 + LONG_EPOCH / 20 * 20};
+  static const int64_t resumed_from[] = {20, 10 + LONG_EPOCH};
   for (int i = 0; i < 2; i++) {
     resumed_said.used = 0;
     set_back(parts, resumed_from[i]);
@@ -322,7 +322,7 @@ static void boxes_give_the_same_bits_again(void **state) {
     int step = FIRST_BAD + 2 * i;
     box_path(box, sizeof box, folder, step);
     assert_ok(vane_replay_box(box, NULL, &replay));
-    assert_int_equal(replay.from, 40);
+    assert_int_equal(replay.from, 10);
     assert_int_equal(replay.step, step);
     assert_true(replay.all_same);
     assert_true(isnan(replay.total) == (i == 0));
@@ -346,6 +346,113 @@ static void boxes_give_the_same_bits_again(void **state) {
   assert_false(replay.all_same);
   assert_int_equal(remove(path), 0);
   assert_int_equal(vane_replay_box(box, NULL, &replay), VANE_ERR_FORMAT);
+}
+
+/* --- rolling back --- */
+
+static const char *const rolling_back[] = {"train.on_nonfinite=rollback",
+                                           "train.spike.mode=rollback"};
+
+static void read_config(const char *folder, vane_config *config) {
+  char path[300];
+  vane_checkpoint *checkpoint;
+  assert_ok(vane_run_find_checkpoint(folder, false, path, sizeof path));
+  assert_ok(vane_checkpoint_open(path, &checkpoint));
+  *config = *vane_checkpoint_config(checkpoint);
+  vane_checkpoint_close(checkpoint);
+}
+
+/* The bad batches are passed over one after the other, in both epochs; the run ends in the bits of
+ * one that was told from the start; so does one that was set back before the first of them, and
+ * between. */
+static void a_rolled_back_run_never_saw_those_records(void **state) {
+  const scratch *area = *state;
+  static said heard, told_heard;
+  static const int64_t resumed_from[] = {0, 10, 20};
+  char back[128], told[128];
+  vane_config config, end;
+  write_records(area, SHORT_EPOCH);
+  configure(area, rolling_back, SHORT_EPOCH, &config);
+  snprintf(back, sizeof back, "%s/back", area->folder);
+  snprintf(told, sizeof told, "%s/told", area->folder);
+  heard.used = told_heard.used = 0;
+  assert_ok(train(&config, back, &heard));
+  read_config(back, &end);
+  /* In the second epoch batches lie across the first ones' places. */
+  assert_int_equal(end.n_data_train_passed_over, 12);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(end.data_train_passed_over[2 * i], (FIRST_BAD + 2 * i - 1) * BATCH);
+    assert_int_equal(end.data_train_passed_over[2 * i + 1], BATCH);
+    assert_int_equal(end.data_train_passed_over[6 + 2 * i],
+                     SHORT_EPOCH * BATCH + (FIRST_BAD + 2 * i - 1) * BATCH);
+  }
+  assert_non_null(strstr(heard.text, "rolled back to step 10 (1 of at most 10), past 4 records "
+                                     "from place 40 of the stream on"));
+  memcpy(config.data_train_passed_over, end.data_train_passed_over,
+         sizeof end.data_train_passed_over);
+  config.n_data_train_passed_over = end.n_data_train_passed_over;
+  assert_ok(train(&config, told, &told_heard));
+  assert_int_equal(told_heard.used, 0);
+  assert_same_end(back, told, SHORT_EPOCH);
+  assert_same_metrics(back, told);
+  for (int i = 0; i < 3; i++) {
+    heard.used = 0;
+    set_back(back, resumed_from[i]);
+    assert_ok(train(&config, back, &heard));
+    assert_same_end(back, told, SHORT_EPOCH);
+    assert_same_metrics(back, told);
+  }
+}
+
+#ifndef VANE_SIMULATED /* the host's affair alone */
+
+/* More records than the batch: up to the bad one, but none that the checkpoint has seen. */
+static void more_records_are_passed_over(void **state) {
+  const scratch *area = *state;
+  static said heard;
+  static const char *const counts[] = {"train.spike.skip_records=10",
+                                       "train.spike.skip_records=1000"};
+  static const int64_t first[] = {15 * BATCH - 10, 10 * BATCH};
+  write_records(area, SHORT_EPOCH);
+  for (int i = 0; i < 2; i++) {
+    char folder[128];
+    vane_config config, end;
+    configure(area, rolling_back, SHORT_EPOCH, &config);
+    assert_ok(vane_config_set(&config, counts[i]));
+    assert_ok(vane_config_set(&config, "train.on_nonfinite=skip"));
+    config.train_steps = 22;
+    snprintf(folder, sizeof folder, "%s/run-%d", area->folder, i);
+    heard.used = 0;
+    assert_ok(train(&config, folder, &heard));
+    read_config(folder, &end);
+    assert_int_equal(end.n_data_train_passed_over, 2);
+    assert_int_equal(end.data_train_passed_over[0], first[i]);
+    assert_int_equal(end.data_train_passed_over[0] + end.data_train_passed_over[1], 15 * BATCH);
+  }
+}
+
+static void rollbacks_end(void **state) {
+  const scratch *area = *state;
+  static said heard;
+  char folder[128], path[300];
+  vane_config config;
+  write_records(area, SHORT_EPOCH);
+  configure(area, rolling_back, SHORT_EPOCH, &config);
+  config.train_spike_max_rollbacks = 2;
+  snprintf(folder, sizeof folder, "%s/few", area->folder);
+  heard.used = 0;
+  assert_fails(train(&config, folder, &heard), VANE_ERR_NUMERIC, "train.spike.max_rollbacks");
+  assert_message_contains("the loss leaps");
+  assert_message_contains("record");
+  snprintf(path, sizeof path, "%s/boxes/step-%08d-r2/box.json", folder, FIRST_BAD + 2);
+  assert_true(vane_file_exists(path)); /* two batches before it are gone, so it came two earlier */
+  /* The only checkpoint is too young. */
+  configure(area, rolling_back, SHORT_EPOCH, &config);
+  config.train_keep = 1;
+  config.train_spike_rollback_steps = 5;
+  snprintf(folder, sizeof folder, "%s/young", area->folder);
+  heard.used = 0;
+  assert_fails(train(&config, folder, &heard), VANE_ERR_NUMERIC, "train.keep");
 }
 
 static int count_boxes(const char *folder) {
@@ -379,120 +486,19 @@ static void boxes_are_bounded(void **state) {
   }
 }
 
-/* --- rolling back --- */
-
-static const char *const rolling_back[] = {"train.on_nonfinite=rollback",
-                                           "train.spike.mode=rollback"};
-
-static void read_config(const char *folder, vane_config *config) {
-  char path[300];
-  vane_checkpoint *checkpoint;
-  assert_ok(vane_run_find_checkpoint(folder, false, path, sizeof path));
-  assert_ok(vane_checkpoint_open(path, &checkpoint));
-  *config = *vane_checkpoint_config(checkpoint);
-  vane_checkpoint_close(checkpoint);
-}
-
-/* The bad batches are passed over one after the other, in both epochs; the run ends in the bits of
- * one that was told from the start; so does one that was set back before the first of them, and
- * between. */
-static void a_rolled_back_run_never_saw_those_records(void **state) {
-  const scratch *area = *state;
-  static said heard, told_heard;
-  static const int64_t resumed_from[] = {20, 40, 60};
-  char back[128], told[128];
-  vane_config config, end;
-  write_records(area, SHORT_EPOCH);
-  configure(area, rolling_back, SHORT_EPOCH, &config);
-  snprintf(back, sizeof back, "%s/back", area->folder);
-  snprintf(told, sizeof told, "%s/told", area->folder);
-  heard.used = told_heard.used = 0;
-  assert_ok(train(&config, back, &heard));
-  read_config(back, &end);
-  /* In the second epoch batches lie across the first ones' places. */
-  assert_int_equal(end.n_data_train_passed_over, 12);
-  for (int i = 0; i < 3; i++) {
-    assert_int_equal(end.data_train_passed_over[2 * i], (FIRST_BAD + 2 * i - 1) * BATCH);
-    assert_int_equal(end.data_train_passed_over[2 * i + 1], BATCH);
-    assert_int_equal(end.data_train_passed_over[6 + 2 * i],
-                     SHORT_EPOCH * BATCH + (FIRST_BAD + 2 * i - 1) * BATCH);
-  }
-  assert_non_null(strstr(heard.text, "rolled back to step 40 (1 of at most 10), past 4 records "
-                                     "from place 160 of the stream on"));
-  memcpy(config.data_train_passed_over, end.data_train_passed_over,
-         sizeof end.data_train_passed_over);
-  config.n_data_train_passed_over = end.n_data_train_passed_over;
-  assert_ok(train(&config, told, &told_heard));
-  assert_int_equal(told_heard.used, 0);
-  assert_same_end(back, told, SHORT_EPOCH);
-  assert_same_metrics(back, told);
-  for (int i = 0; i < 3; i++) {
-    heard.used = 0;
-    set_back(back, resumed_from[i]);
-    assert_ok(train(&config, back, &heard));
-    assert_same_end(back, told, SHORT_EPOCH);
-    assert_same_metrics(back, told);
-  }
-}
-
-/* More records than the batch: up to the bad one, but none that the checkpoint has seen. */
-static void more_records_are_passed_over(void **state) {
-  const scratch *area = *state;
-  static said heard;
-  static const char *const counts[] = {"train.spike.skip_records=10",
-                                       "train.spike.skip_records=1000"};
-  static const int64_t first[] = {41 * BATCH + 2, 40 * BATCH};
-  write_records(area, SHORT_EPOCH);
-  for (int i = 0; i < 2; i++) {
-    char folder[128];
-    vane_config config, end;
-    configure(area, rolling_back, SHORT_EPOCH, &config);
-    assert_ok(vane_config_set(&config, counts[i]));
-    assert_ok(vane_config_set(&config, "train.on_nonfinite=skip"));
-    config.train_steps = 52;
-    snprintf(folder, sizeof folder, "%s/run-%d", area->folder, i);
-    heard.used = 0;
-    assert_ok(train(&config, folder, &heard));
-    read_config(folder, &end);
-    assert_int_equal(end.n_data_train_passed_over, 2);
-    assert_int_equal(end.data_train_passed_over[0], i ? first[1] : 45 * BATCH - 10);
-    assert_int_equal(end.data_train_passed_over[0] + end.data_train_passed_over[1], 45 * BATCH);
-  }
-}
-
-static void rollbacks_end(void **state) {
-  const scratch *area = *state;
-  static said heard;
-  char folder[128], path[300];
-  vane_config config;
-  write_records(area, SHORT_EPOCH);
-  configure(area, rolling_back, SHORT_EPOCH, &config);
-  config.train_spike_max_rollbacks = 2;
-  snprintf(folder, sizeof folder, "%s/few", area->folder);
-  heard.used = 0;
-  assert_fails(train(&config, folder, &heard), VANE_ERR_NUMERIC, "train.spike.max_rollbacks");
-  assert_message_contains("the loss leaps");
-  assert_message_contains("record");
-  snprintf(path, sizeof path, "%s/boxes/step-%08d-r2/box.json", folder, FIRST_BAD + 2);
-  assert_true(vane_file_exists(path)); /* two batches before it are gone, so it came two earlier */
-  /* The only checkpoint is too young. */
-  configure(area, rolling_back, SHORT_EPOCH, &config);
-  config.train_keep = 1;
-  config.train_spike_rollback_steps = 30;
-  snprintf(folder, sizeof folder, "%s/young", area->folder);
-  heard.used = 0;
-  assert_fails(train(&config, folder, &heard), VANE_ERR_NUMERIC, "train.keep");
-}
+#endif
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       scratch_test(poisoned_steps_are_skipped_and_named_across_a_resume),
       scratch_test(a_skipped_step_writes_nothing),
       scratch_test(boxes_give_the_same_bits_again),
-      scratch_test(boxes_are_bounded),
       scratch_test(a_rolled_back_run_never_saw_those_records),
+#ifndef VANE_SIMULATED /* the host's affair alone */
+      scratch_test(boxes_are_bounded),
       scratch_test(more_records_are_passed_over),
       scratch_test(rollbacks_end),
+#endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
