@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/processor.h"
 #include "device/device.h"
 
 static const char help[] = "usage: vane doctor [--json]\n\n"
@@ -69,25 +70,11 @@ static json_t *list_instruction_sets(void) {
   return sets;
 }
 
-static json_t *read_processor_name(void) {
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  char line[512];
-  json_t *name = NULL;
-  while (file && !name && fgets(line, sizeof line, file)) {
-    char *value = strstr(line, ": ");
-    if (strncmp(line, "model name", 10) != 0 || !value)
-      continue;
-    value[strcspn(value, "\n")] = 0;
-    name = json_of_text(value + 2);
-  }
-  if (file)
-    fclose(file);
-  return name ? name : json_string("unknown");
-}
-
 static json_t *look_at_processor(void) {
   double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-  return json_pack("{s:o, s:o, s:i, s:o}", "name", read_processor_name(), "instruction_sets",
+  char name[256];
+  processor_name(name, sizeof name);
+  return json_pack("{s:o, s:o, s:i, s:o}", "name", json_of_text(name), "instruction_sets",
                    list_instruction_sets(), "cores", omp_get_num_procs(), "memory_gib",
                    json_of_number(bytes / (1 << 30)));
 }

@@ -10,6 +10,9 @@ static vane_source_request request_from(const vane_config *config, bool test, co
   int part = test ? config->data_test_part : config->data_train_part;
   if (part == VANE_PART_DEFAULT)
     part = test ? VANE_PART_TEST : VANE_PART_TRAIN;
+  vane_draws_rule draws = config->data_train_fresh ? VANE_DRAWS_FRESH : VANE_DRAWS_ONCE;
+  if (test || part == VANE_PART_TEST || part == VANE_PART_VALIDATION)
+    draws = VANE_DRAWS_FIXED;
   return (vane_source_request){
       .config = config,
       .test = test,
@@ -17,6 +20,7 @@ static vane_source_request request_from(const vane_config *config, bool test, co
       .path = test ? config->data_test_path : config->data_train_path,
       .count = test ? config->data_test_count : config->data_train_count,
       .part = part,
+      .draws = draws,
       .height = config->model_input[0],
       .width = config->model_input[1],
       .channels = config->model_input[2],
@@ -42,6 +46,15 @@ static vane_status open_kind(const vane_source_request *request, int kind, vane_
   }
 }
 
+static vane_status create_cache(const vane_config *config, vane_source *source) {
+  if (source->is_drawn)
+    return vane_fail(VANE_ERR_CONFIG, "data.train.cache: fresh draws are read only once; set "
+                                      "data.train.fresh: false too, or leave the cache off");
+  const int64_t *size = config->model_input;
+  return vane_example_cache_create(source->count, (size_t)(size[0] * size[1] * size[2]),
+                                   &source->cache);
+}
+
 vane_status vane_source_open(const vane_config *config, bool test, const vane_log *log,
                              vane_source **source_out) {
   vane_source_request request = request_from(config, test, log);
@@ -55,6 +68,8 @@ vane_status vane_source_open(const vane_config *config, bool test, const vane_lo
   vane_status status = open_kind(&request, kind, source);
   if (status == VANE_OK && source->count == 0)
     status = vane_fail(VANE_ERR_DATA, "%s: the source holds no example", request.key);
+  if (status == VANE_OK && !test && config->data_train_cache)
+    status = create_cache(config, source);
   if (status != VANE_OK) {
     vane_source_close(source);
     return status;
@@ -68,6 +83,7 @@ void vane_source_close(vane_source *source) {
     return;
   if (source->operations)
     source->operations->close(source->state);
+  vane_example_cache_destroy(source->cache);
   free(source->file_first);
   free(source);
 }
@@ -98,7 +114,13 @@ vane_status vane_source_read(vane_source *source, vane_origin origin, uint8_t *p
   if (origin.index < 0 || origin.index >= source->count)
     return vane_fail(VANE_ERR_ARGUMENT, "example %" PRId64 " of %" PRId64 " asked for",
                      origin.index, source->count);
-  return source->operations->read(source->state, origin, pixels, labels);
+  vane_example_cache *cache = source->cache;
+  if (cache && vane_example_cache_find(cache, origin.index, pixels, labels))
+    return VANE_OK;
+  VANE_TRY(source->operations->read(source->state, origin, pixels, labels));
+  if (cache)
+    vane_example_cache_keep(cache, origin.index, pixels, labels);
+  return VANE_OK;
 }
 
 void vane_source_describe(const vane_source *source, vane_origin origin, char *text,

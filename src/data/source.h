@@ -35,9 +35,11 @@ bool vane_source_is_drawn(const vane_source *source);
 
 /* Reads example `origin.index` into pixels [H, W, C] (model.input) and labels. Drawn sources
  * (RotFashion, scenes) use `origin.draw` for their random draws, so that training sees fresh ones
- * every epoch; test parts ignore it and give every example one fixed draw (seed 777).
- * Thread-safe. A record that cannot be read is VANE_ERR_FORMAT or VANE_ERR_DATA, message with file,
- * record number and byte offset. */
+ * every epoch; with data.train.fresh: false they ignore it and draw each example once from the
+ * seed; test parts ignore it and give every example one fixed draw (seed 777). With
+ * data.train.cache an example is kept and only copied from the second time on. Thread-safe. A
+ * record that cannot be read is VANE_ERR_FORMAT or VANE_ERR_DATA, message with file, record number
+ * and byte offset. */
 VANE_CHECKED
 vane_status vane_source_read(vane_source *source, vane_origin origin, uint8_t *pixels,
                              vane_labels *labels);

@@ -2,6 +2,8 @@
 #ifndef VANE_DATA_SOURCE_KIND_H
 #define VANE_DATA_SOURCE_KIND_H
 
+#include "data/cache.h"
+#include "data/draws.h"
 #include "data/source.h"
 
 typedef struct vane_source_operations {
@@ -19,6 +21,7 @@ struct vane_source {
   int64_t n_files;
   int64_t n_damaged;
   bool is_drawn;
+  vane_example_cache *cache; /* owned; NULL without data.train.cache */
 };
 
 /* The settings of one of the two sources, data.train.* or data.test.*. */
@@ -29,6 +32,7 @@ typedef struct vane_source_request {
   const char *path; /* may be empty */
   int64_t count;    /* use only the first so many; 0: all */
   int part;         /* VANE_PART_*, the default resolved */
+  vane_draws_rule draws;
   int64_t height, width, channels;
   const vane_log *log;
 } vane_source_request;

@@ -13,7 +13,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/draws.h"
 #include "data/source_kind.h"
 #include "data/transform.h"
 #include "format/idx.h"
@@ -35,7 +34,7 @@
 typedef struct rotfashion {
   vane_idx images;
   int64_t first; /* the part's first image in the file */
-  bool fixed;    /* one draw per image, whatever the seed and the epoch */
+  vane_draws_rule draws;
   bool four_labels;
   uint64_t seed;
   int64_t side, channels; /* of the canvas */
@@ -98,11 +97,7 @@ static vane_status read_rotfashion(void *state, vane_origin origin, uint8_t *pix
                                    vane_labels *labels) {
   const rotfashion *set = state;
   int64_t number = set->first + origin.index;
-  vane_draws draws = {set->seed, origin.draw, 0, VANE_RANDOM_SOURCE};
-  if (set->fixed) {
-    draws.seed = VANE_DRAWS_FIXED_SEED;
-    draws.step = VANE_DRAWS_FIXED_STEP + (uint64_t)number;
-  }
+  vane_draws draws = vane_draws_begin(set->draws, set->seed, origin.draw, number);
   const uint8_t *item = set->images.values + number * ITEM_PIXELS;
   uint8_t shuffled[ITEM_PIXELS];
   vane_transform place = place_item(set, &draws);
@@ -171,7 +166,7 @@ vane_status vane_source_open_rotfashion(const vane_source_request *request, vane
   source->operations = &operations;
   source->state = set;
   bool test_part = request->part == VANE_PART_TEST;
-  set->fixed = request->test || test_part || request->part == VANE_PART_VALIDATION;
+  set->draws = request->draws;
   set->four_labels = four_labels;
   set->seed = (uint64_t)request->config->seed;
   set->side = side;
@@ -180,6 +175,6 @@ vane_status vane_source_open_rotfashion(const vane_source_request *request, vane
                        test_part ? TEST_FILE : TRAIN_FILE));
   int64_t file_first[2] = {0, 0};
   VANE_TRY(choose_part(request, set, &file_first[1]));
-  source->is_drawn = !set->fixed;
+  source->is_drawn = set->draws == VANE_DRAWS_FRESH;
   return vane_source_lay_out(request, file_first, 1, source);
 }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "data/draws.h"
 #include "data/source_kind.h"
 
 #define PI 3.1415926535897932384626433832795
@@ -24,7 +23,7 @@
 typedef struct scenes {
   int64_t height, width, channels;
   uint64_t seed;
-  bool fixed;
+  vane_draws_rule draws;
 } scenes;
 
 typedef enum shape_kind { SHAPE_DISC, SHAPE_BAR, SHAPE_ARROW } shape_kind;
@@ -48,7 +47,7 @@ static void close_scenes(void *state) {
 
 static void describe_scenes(const void *state, vane_origin origin, char *text, size_t n_bytes) {
   const scenes *set = state;
-  if (set->fixed)
+  if (set->draws != VANE_DRAWS_FRESH)
     snprintf(text, n_bytes, "scene %" PRId64, origin.index);
   else
     snprintf(text, n_bytes, "scene %" PRIu64 " of seed %" PRIu64, origin.draw, set->seed);
@@ -168,11 +167,7 @@ static void print_pixels(const canvas *paper, const vane_draws *draws, float str
 static vane_status read_scene(void *state, vane_origin origin, uint8_t *pixels,
                               vane_labels *labels) {
   const scenes *set = state;
-  vane_draws draws = {set->seed, origin.draw, 0, VANE_RANDOM_SOURCE};
-  if (set->fixed) {
-    draws.seed = VANE_DRAWS_FIXED_SEED;
-    draws.step = VANE_DRAWS_FIXED_STEP + (uint64_t)origin.index;
-  }
+  vane_draws draws = vane_draws_begin(set->draws, set->seed, origin.draw, origin.index);
   canvas paper = {.height = set->height, .width = set->width, .channels = set->channels};
   paper.values = malloc((size_t)(set->height * set->width * set->channels) * sizeof(float));
   if (!paper.values)
@@ -210,9 +205,8 @@ vane_status vane_source_open_scenes(const vane_source_request *request, vane_sou
   set->width = request->width;
   set->channels = request->channels;
   set->seed = (uint64_t)request->config->seed;
-  set->fixed =
-      request->test || request->part == VANE_PART_TEST || request->part == VANE_PART_VALIDATION;
-  source->is_drawn = !set->fixed;
+  set->draws = request->draws;
+  source->is_drawn = set->draws == VANE_DRAWS_FRESH;
   const int64_t file_first[2] = {0, request->count};
   return vane_source_lay_out(request, file_first, 1, source);
 }

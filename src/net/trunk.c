@@ -241,6 +241,8 @@ static vane_status backward_op(const vane_trunk *trunk, const trunk_op *op, void
   case OP_NORM:
     return device->norm.backward(device, op->norm, x, weight, op->saved, &dz, &dx, dweight, dbias);
   case OP_POOL:
+    if (op->dx == NONE)
+      return VANE_OK;
     return device->pool.backward(device, op->pool, &dz, op->saved, &dx);
   default: /* OP_RELU: the mask was its gradient */
     return VANE_OK;

@@ -86,9 +86,10 @@ static void put_config(scratch *area) {
 
 static void test_help(void **state) {
   static const char *const calls[] = {
-      "--help",       "train --help",     "eval --help",       "predict --help",
-      "data --help",  "data make --help", "data check --help", "inspect --help",
-      "bench --help", "doctor --help",    "bench step --help", "bench adam --help"};
+      "--help",       "train --help",      "eval --help",       "predict --help",
+      "data --help",  "data make --help",  "data check --help", "inspect --help",
+      "bench --help", "doctor --help",     "bench step --help", "bench adam --help",
+      "lab --help",   "lab haywire --help"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
     assert_int_equal(done.exit_status, 0);
@@ -132,6 +133,17 @@ static void test_wrong_calls(void **state) {
                                       "bench adam small.yaml",
                                       "bench adam --tensors 3",
                                       "bench data",
+                                      "lab",
+                                      "lab dance",
+                                      "lab haywire now",
+                                      "lab haywire --problem regresion",
+                                      "lab haywire --remedy adam",
+                                      "lab haywire --seeds 0",
+                                      "lab haywire --seeds 1001",
+                                      "lab haywire --set sed=1",
+                                      "lab remedies",
+                                      "lab remedies --out x --json",
+                                      "lab remedies --out x --remedy amsgrat",
                                       "doctor who"};
   put_config(*state);
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
@@ -359,6 +371,42 @@ static void test_bench(void **state) {
   json_decref(adam);
 }
 
+/* --- lab --- */
+
+static void test_lab(void **state) {
+  scratch *area = *state;
+  json_t *shown = call_json(
+      area, "lab haywire --problem regression --seeds 2 --set train.steps=80 --out lab --json");
+  expect_keys(shown, "folder", "seconds", "runs");
+  const json_t *runs = json_object_get(shown, "runs");
+  assert_int_equal(json_array_size(runs), 2);
+  expect_keys(json_array_get(runs, 1), "problem", "seed", "restarted_at", "epsilon", "steps",
+              "best", "late", "late_worst", "setback", "spikes", "first_spike", "reached");
+  assert_int_equal((int)number_at(json_array_get(runs, 1), NULL, "seed"), 2);
+  assert_true(number_at(json_array_get(runs, 1), NULL, "best") > 0);
+  json_decref(shown);
+  assert_true(vane_file_exists(scratch_path(area, "lab/curves/regression-2.csv")));
+  assert_true(vane_file_exists(scratch_path(area, "lab/haywire.gp")));
+
+  static const char remedies[] =
+      "lab remedies --problem regression --remedy adam --remedy amsgrad --seeds 1 --set "
+      "train.steps=80 --out matrix";
+  outcome first = call(area, remedies), again = call(area, remedies);
+  assert_int_equal(first.exit_status, 0);
+  assert_non_null(strstr(first.out, "| AMSGrad |"));
+  assert_non_null(strstr(first.err, "2/2  regression"));
+  assert_string_equal(first.out, again.out);
+  assert_null(strstr(again.err, "2/2")); /* nothing was left to do */
+  release(&first);
+  release(&again);
+  assert_true(vane_file_exists(scratch_path(area, "matrix/table.csv")));
+  assert_true(vane_file_exists(scratch_path(area, "matrix/table.md")));
+
+  outcome wrong = call(area, "lab haywire --problem regresion");
+  assert_non_null(strstr(wrong.err, "did you mean regression?"));
+  release(&wrong);
+}
+
 static void test_doctor(void **state) {
   json_t *facts = call_json(*state, "doctor --json");
   expect_keys(facts, "vane", "processor", "devices", "libraries", "data", "missing");
@@ -379,6 +427,7 @@ int main(void) {
       scratch_test(test_predict_images),
       scratch_test(test_inspect),
       scratch_test(test_bench),
+      scratch_test(test_lab),
       scratch_test(test_doctor),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

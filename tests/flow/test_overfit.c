@@ -36,9 +36,30 @@ static void a_few_pictures_are_learnt_by_heart(void **state) {
   }
 }
 
+/* Nothing before a first layer without weights learns, so its gradient for the image is not taken.
+ */
+static void a_trunk_may_begin_with_any_layer(void **state) {
+  (void)state;
+  static const char *const trunks[] = {
+      "model.trunk=[{average_pool: {}}, flatten]",
+      "model.trunk=[{max_pool: {}}, {conv: {channels: 5}}, flatten]",
+      "model.trunk=[{average_pool: {}}, {max_pool: {}}, global_pool]",
+      "model.trunk=[relu, flatten]",
+      "model.trunk=[global_pool]",
+      "model.trunk=[{block: {channels: 5}}, flatten]",
+  };
+  for (size_t i = 0; i < sizeof trunks / sizeof *trunks; i++) {
+    vane_trainer *trainer = small_trainer((const char *const[]){trunks[i]}, 1);
+    small_train(trainer, 2);
+    assert_int_equal(small_record(trainer).skip, 0);
+    vane_trainer_destroy(trainer);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_few_pictures_are_learnt_by_heart),
+      cmocka_unit_test(a_trunk_may_begin_with_any_layer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ set(rooms
   "optim:base config device"
   "store:base config format"
   "train:base config format data device net grad optim store"
-  "cli:base config format data device net grad optim store train")
+  "lab:base config data device store train"
+  "cli:base config format data device net grad optim store train lab")
 
 set(broken 0)
 set(checked 0)

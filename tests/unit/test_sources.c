@@ -349,6 +349,62 @@ static void scenes_draw_by_number_alone(void **state) {
   vane_source_close(test);
 }
 
+/* data.train.fresh: false: a picture depends on its index and the seed, not on the position in the
+ * run, and is none of the test part's. */
+static void expect_drawn_once(void) {
+  const size_t n_bytes = (size_t)(config.model_input[0] * config.model_input[1]);
+  config.data_train_fresh = false;
+  vane_source *source = open_source(false);
+  assert_false(vane_source_is_drawn(source));
+  vane_labels first = read_into(source, 3, 3, pixels);
+  vane_labels again = read_into(source, 3, 1000, others);
+  assert_memory_equal(&first, &again, sizeof first);
+  assert_memory_equal(pixels, others, n_bytes);
+  read_into(source, 4, 3, others);
+  assert_memory_not_equal(pixels, others, n_bytes);
+  vane_source_close(source);
+  vane_source *test = open_source(true);
+  read_into(test, 3, 3, others);
+  assert_memory_not_equal(pixels, others, n_bytes);
+  vane_source_close(test);
+  config.seed = 777; /* that of the fixed draws */
+  source = open_source(false);
+  read_into(source, 3, 3, pixels);
+  assert_memory_not_equal(pixels, others, n_bytes);
+  vane_source_close(source);
+}
+
+static void examples_are_drawn_once_where_asked_for(void **state) {
+  scratch *area = *state;
+  configure(VANE_SOURCE_SCENES, "", 20, 20, 1);
+  config.data_train_count = config.data_test_count = 10;
+  expect_drawn_once();
+  put_marked_images(area, "train-images-idx3-ubyte", 60000);
+  put_marked_images(area, "t10k-images-idx3-ubyte", 10);
+  configure(VANE_SOURCE_ROTFASHION, area->folder, 40, 40, 1);
+  expect_drawn_once();
+}
+
+static void kept_examples_are_the_ones_that_were_read(void **state) {
+  (void)state;
+  configure(VANE_SOURCE_SCENES, "", 20, 20, 3);
+  config.data_train_count = 10;
+  config.data_train_cache = true;
+  assert_open_fails(VANE_ERR_CONFIG, "data.train.fresh: false");
+  config.data_train_fresh = false;
+  vane_source *keeping = open_source(false);
+  config.data_train_cache = false;
+  vane_source *plain = open_source(false);
+  for (int i = 0; i < 30; i++) {
+    vane_labels a = read_into(keeping, i * 7 % 10, 0, pixels);
+    vane_labels b = read_into(plain, i * 7 % 10, 0, others);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_memory_equal(pixels, others, 20 * 20 * 3);
+  }
+  vane_source_close(keeping);
+  vane_source_close(plain);
+}
+
 static void idx_images_are_upright_pictures(void **state) {
   scratch *area = *state;
   put_marked_images(area, "images", 5);
@@ -472,6 +528,8 @@ int main(void) {
       scratch_test(rotfashion_says_what_it_needs),
       cmocka_unit_test(scenes_have_their_arrow_where_the_labels_say),
       cmocka_unit_test(scenes_draw_by_number_alone),
+      scratch_test(examples_are_drawn_once_where_asked_for),
+      cmocka_unit_test(kept_examples_are_the_ones_that_were_read),
       scratch_test(idx_images_are_upright_pictures),
       scratch_test(images_take_labels_from_the_table_beside_them),
       scratch_test(images_name_what_is_wrong),

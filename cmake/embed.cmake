@@ -1,0 +1,18 @@
+# Writes files into a C source as texts: run with -DOUTPUT=FILE.c -DFILES=a.yaml,b.yaml.
+cmake_minimum_required(VERSION 3.25)
+
+string(REPLACE "," ";" FILES "${FILES}")
+set(texts "")
+set(table "")
+set(count 0)
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME_WLE)
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(REPLACE "0x0a," "0x0a,\n" bytes "${bytes}")
+  string(APPEND texts "static const char text_${count}[] = {\n${bytes}0};\n")
+  string(APPEND table "    {\"${name}\", text_${count}},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+file(WRITE ${OUTPUT}.new "#include \"lab/presets.h\"\n\n${texts}\nconst vane_lab_preset vane_lab_presets[] = {\n${table}};\n\nconst int vane_lab_n_presets = ${count};\n")
+file(RENAME ${OUTPUT}.new ${OUTPUT})

@@ -1,0 +1,72 @@
+#include "lab/outcome.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Summed anew each time: a running sum would keep the rounding of a spike long after it. */
+double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window) {
+  int64_t count = i + 1 < window ? i + 1 : window;
+  double sum = 0;
+  for (int64_t j = i + 1 - count; j <= i; j++)
+    sum += loss[j];
+  return isfinite(sum) ? sum / (double)count : (double)INFINITY;
+}
+
+static int compare(const void *a, const void *b) {
+  double one = *(const double *)a, other = *(const double *)b;
+  return one < other ? -1 : one > other;
+}
+
+/* The lower one of the two in the middle of an even number. Without memory for a copy: NaN. */
+static double median(const double *values, int64_t n) {
+  double *sorted = malloc((size_t)n * sizeof *sorted);
+  if (!sorted)
+    return (double)NAN;
+  memcpy(sorted, values, (size_t)n * sizeof *sorted);
+  qsort(sorted, (size_t)n, sizeof *sorted, compare);
+  double middle = sorted[(n - 1) / 2];
+  free(sorted);
+  return middle;
+}
+
+static void note_levels(double mean, int64_t step, double scale, vane_lab_outcome *outcome) {
+  double level = scale;
+  for (int i = 0; i < VANE_LAB_LEVELS; i++) {
+    level /= 10;
+    if (!outcome->reached[i] && mean <= level)
+      outcome->reached[i] = step;
+  }
+}
+
+void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
+                    vane_lab_outcome *outcome) {
+  *outcome = (vane_lab_outcome){.steps = n, .best = (double)INFINITY};
+  int64_t late = 3 * n / 4;
+  bool thrown_back = false;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t step = first + i + 1;
+    if (means[i] < outcome->best) {
+      outcome->best = means[i];
+      outcome->best_step = step;
+    }
+    note_levels(means[i], step, scale, outcome);
+    if (thrown_back) {
+      thrown_back = !(means[i] < VANE_LAB_RECOVERED * outcome->best);
+    } else if (means[i] > VANE_LAB_SPIKE * outcome->best) {
+      thrown_back = true;
+      outcome->spikes++;
+      outcome->late_spikes += i >= n / 4;
+      if (!outcome->first_spike)
+        outcome->first_spike = step;
+    }
+    if (i >= late)
+      outcome->late_worst = fmax(outcome->late_worst, means[i]);
+  }
+  outcome->late = median(means + late, n - late);
+}
+
+double vane_lab_setback(const vane_lab_outcome *outcome) {
+  return outcome->late_worst / outcome->best;
+}

@@ -1,0 +1,44 @@
+/* What a curve of losses says: how low, how it ended, how often it was thrown back.
+ *
+ * All of it is about means over one epoch (with a full batch, about the losses themselves): the
+ * loss of a single minibatch may be low or high because of its examples. The last quarter of a run
+ * is what is called late. */
+#ifndef VANE_LAB_OUTCOME_H
+#define VANE_LAB_OUTCOME_H
+
+#include <stdint.h>
+
+#define VANE_LAB_LEVELS 6 /* 1e-1 .. 1e-6 of the problem's scale */
+
+/* The loss is thrown back when it passes so many times the lowest so far, which counts as one spike
+ * until it is below the second number times the lowest again. */
+#define VANE_LAB_SPIKE     10.0
+#define VANE_LAB_RECOVERED 3.0
+
+typedef struct vane_lab_outcome {
+  int64_t steps;
+  double best;       /* the lowest */
+  int64_t best_step; /* steps count from 1 */
+  double late;       /* median of the last quarter */
+  double late_worst; /* highest there; infinity where it was not finite */
+  int64_t spikes;
+  int64_t late_spikes;              /* those that began after the first quarter */
+  int64_t first_spike;              /* the step where the first one began; 0: none */
+  int64_t reached[VANE_LAB_LEVELS]; /* first step at 10^-(i+1) of the scale or below; 0: never */
+  /* Filled in by whoever measured them. */
+  double us_per_step;
+  double strain; /* the largest curvature relative to its limit at that step; 0: not measured */
+} vane_lab_outcome;
+
+/* The mean of the `window` losses that end with loss[i], or of as many as there are. Infinity where
+ * one of them is not finite. */
+double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window);
+
+/* Judges `means` [n], n at least 1. `first` steps were taken before the first of them. */
+void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
+                    vane_lab_outcome *outcome);
+
+/* The worst late loss relative to the best one: 100 and more is a failure by any measure. */
+double vane_lab_setback(const vane_lab_outcome *outcome);
+
+#endif
