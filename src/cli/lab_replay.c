@@ -1,6 +1,7 @@
 /* vane lab replay: a bad step computed again from its black box. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +28,11 @@ static void print(const vane_replay *replay) {
   printf("examples that contribute most:\n");
   for (int64_t i = 0; i < replay->n_examples; i++) {
     const vane_replayed_example *example = &replay->examples[i];
-    printf("  %-12.5g %5.1f%%  place %" PRId64 " of the batch: %s\n", example->contribution,
-           100 * example->contribution / replay->total, example->place, example->text);
+    char share[16] = "";
+    if (isfinite(example->contribution) && isfinite(replay->total))
+      snprintf(share, sizeof share, "%.1f%%", 100 * example->contribution / replay->total);
+    printf("  %-12.5g %6s  place %" PRId64 " of the batch: %s\n", example->contribution, share,
+           example->place, example->text);
   }
 }
 

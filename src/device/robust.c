@@ -66,3 +66,14 @@ double vane_robust_distance(const vane_robust *window, double value) {
   double distance = window->ratio ? log(value / window->median) : value - window->median;
   return distance / window->deviation;
 }
+
+bool vane_robust_is_within(const float *values, int64_t n, double value, double threshold) {
+  /* Less than the floor's worth of deviations below, with room for rounding. */
+  float line = (float)(value * exp(-VANE_SPIKE_FLOOR * threshold) * (1 + 1e-6));
+  int32_t below = 0, not_positive = 0;
+  for (int64_t i = 0; i < n; i++) {
+    below += values[i] < line;
+    not_positive += !(values[i] > 0);
+  }
+  return not_positive == 0 && below <= (n - 1) / 2;
+}

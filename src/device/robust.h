@@ -21,4 +21,8 @@ vane_robust vane_robust_of(const float *values, int64_t n);
  * known. */
 double vane_robust_distance(const vane_robust *window, double value);
 
+/* True where `value` lies surely within `threshold` deviations: one pass that finds the median not
+ * so far below it, without looking for the median. False says nothing. */
+bool vane_robust_is_within(const float *values, int64_t n, double value, double threshold);
+
 #endif

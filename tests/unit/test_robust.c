@@ -73,6 +73,32 @@ static void every_length_is_as_sorted(void **state) {
     }
 }
 
+/* The quick look never lets a spike pass, and takes nearly all else. */
+static void a_quick_look_agrees(void **state) {
+  (void)state;
+  int64_t let_pass = 0, good = 0;
+  for (int kind = 0; kind < 7; kind++)
+    for (int64_t n = 8; n <= LONGEST; n += 31) {
+      float values[LONGEST];
+      for (int64_t i = 0; i < n; i++)
+        values[i] = value(kind, i, n);
+      vane_robust window = vane_robust_of(values, n);
+      double line = window.ratio ? window.median * exp(8 * window.deviation)
+                                 : window.median + 8 * window.deviation;
+      for (int i = -20; i <= 20; i++) {
+        double at = line + fabs(line) * (i < 0 ? -1 : 1) * pow(2, -abs(i));
+        bool spike = vane_robust_distance(&window, at) > 8;
+        bool within = vane_robust_is_within(values, n, at, 8);
+        assert_false(spike && within);
+      }
+      for (int64_t i = 0; window.ratio && i < n; i++) {
+        good += (double)values[i] < 2 * window.median;
+        let_pass += vane_robust_is_within(values, n, (double)values[i], 8);
+      }
+    }
+  assert_true(let_pass >= good);
+}
+
 static void outliers_move_neither(void **state) {
   (void)state;
   float values[64];
@@ -101,6 +127,7 @@ static void distances_are_in_deviations(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_length_is_as_sorted),
+      cmocka_unit_test(a_quick_look_agrees),
       cmocka_unit_test(outliers_move_neither),
       cmocka_unit_test(distances_are_in_deviations),
   };

@@ -59,12 +59,15 @@ static int64_t window_length(const vane_decide_desc *desc, const vane_spike_stat
   return spike->n_accepted < window ? spike->n_accepted : window;
 }
 
-static vane_robust window_of(const vane_decide_desc *desc, const vane_spike_state *spike) {
+/* Of nothing, where nobody has to look closely at `total`: as nearly always. */
+static vane_robust window_of(const vane_decide_desc *desc, const vane_spike_state *spike,
+                             double total) {
   float values[VANE_SPIKE_LONGEST_WINDOW];
   int64_t n = window_length(desc, spike);
   for (int64_t i = 0; i < n; ++i)
     values[i] = spike->recent[(spike->n_accepted - 1 - i) % VANE_SPIKE_LONGEST_WINDOW];
-  return vane_robust_of(values, n);
+  return vane_robust_of(values,
+                        vane_robust_is_within(values, n, total, desc->spike_threshold) ? 0 : n);
 }
 
 /* ---- Bad steps ---- */
@@ -236,7 +239,7 @@ void REF_NAME(vane_ref_settle)(const vane_decide_desc *desc, double norm, const 
     return;
   }
   double total = total_of(record);
-  vane_robust window = window_of(desc, &record->spike);
+  vane_robust window = window_of(desc, &record->spike, total);
   int kind = kind_of(desc, &window, total, record);
   bool spike = kind == VANE_BAD_SPIKE;
   record->skip = kind != GOOD && !(spike && desc->spike_mode == VANE_SPIKE_WATCH);
