@@ -200,7 +200,8 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. */
+/* (N30..N35, N40). One launch over all chunks; writes nothing where record->skip is set. Telemetry
+ * has an entry per chunk. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
                              const vane_step_record *record, cudaStream_t stream);
 

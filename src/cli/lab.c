@@ -35,9 +35,10 @@ static const char help[] =
     "  --set KEY=VALUE  change one setting of every run, such as optim.epsilon=1e-4\n"
     "  --json           haywire: one JSON object instead of a table\n"
     "  --help           this text\n\n"
-    "late  is the median loss of the last quarter of the steps, worst the highest there; a spike\n"
-    "      passes ten times the best loss so far. Losses are means over an epoch, without the\n"
-    "      regularisation\n\n"
+    "late is the median loss of the last quarter of the steps, worst the highest there, late/best\n"
+    "how far a loss there was above the lowest before it; a spike passes ten times that. Losses "
+    "are\n"
+    "means over an epoch, without the regularisation.\n\n"
     "example: vane lab haywire --problem regression --seeds 1\n";
 
 #define DEFAULT_SEEDS 3

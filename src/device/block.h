@@ -4,7 +4,8 @@
 
 #include "device/device.h"
 
-/* Copies the segments into `block`, whose old contents do not matter, and takes their extent.
+/* Copies the segments into `block`, whose old contents do not matter, and takes their extent; each
+ * is a part of its own.
  * Segments out of order, overlapping, of negative size or of no known task are VANE_ERR_ARGUMENT;
  * `block` is then empty. No segments are fine. */
 VANE_CHECKED

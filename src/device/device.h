@@ -60,6 +60,7 @@ typedef struct vane_step_input {
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
                            [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
+  int32_t watch;                           /* Adam keeps telemetry of this step */
 } vane_step_input;
 
 typedef struct vane_step_sum { /* over the steps since the host last cleared it */
@@ -189,7 +190,9 @@ typedef struct vane_device vane_device;
 typedef struct vane_block {
   vane_segment *segments; /* on the host, in the order of their offsets */
   int64_t n_segments;
-  int64_t count; /* reals from the first segment's begin to the last one's end */
+  int64_t count;       /* reals from the first segment's begin to the last one's end */
+  int64_t n_parts;     /* into which the device cuts the segments to keep telemetry */
+  int64_t *first_part; /* [n_segments + 1]: segment i has those before the next one's first */
 } vane_block;
 
 /* A recorded sequence of operations, see graph.run. */
@@ -303,8 +306,22 @@ typedef struct vane_adam_memory {
   void *parameters;
   const void *gradients;
   void *m, *v;
-  void *v_max; /* NULL without AMSGrad */
+  void *v_max;                           /* NULL without AMSGrad */
+  struct vane_adam_telemetry *telemetry; /* [block->n_parts], added to in steps that are watched;
+                                            NULL: never */
 } vane_adam_memory;
+
+/* What Adam saw of a part of a segment (N40): sums over the watched steps since the host last
+ * cleared and over the parameters. A skipped step adds nothing. */
+typedef struct vane_adam_telemetry {
+  double live;  /* parameters with a gradient or a second moment, neither of which padding has */
+  double below; /* of these, those with a root below the epsilon that is added to it */
+  double underflows; /* of these, those with a gradient, and a v below the smallest normal float */
+  double ratio;      /* g^2 / vhat */
+  double update;     /* (Adam's own move)^2: without decoupled decay */
+  double weight;     /* theta^2, before the step */
+  double largest;    /* |Adam's own move| / lr: not a sum, the largest */
+} vane_adam_telemetry;
 
 typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
@@ -515,7 +532,7 @@ typedef struct vane_reduce_ops {
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
-  /* (N30..N35). One pass over all segments. Writes nothing when record->skip is set. */
+  /* (N30..N35, N40). One pass over all segments. Writes nothing when record->skip is set. */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
 } vane_optim_ops;

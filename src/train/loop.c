@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "data/loader.h"
+#include "optim/telemetry.h"
 #include "train/box.h"
 #include "train/evaluate.h"
 #include "train/report.h"
@@ -23,6 +24,8 @@ typedef struct training {
   const vane_observer *observer;
   vane_loader *examples, *test; /* test NULL without data.test */
   vane_origin *origins;         /* of the batches since the last report, to name bad examples */
+  vane_adam_telemetry *seen;    /* [n_parts], by Adam since the last report; NULL: none is kept */
+  vane_report metrics;          /* of the report under way */
   int64_t reported_step;        /* the last report's */
   int64_t evaluated_step, saved_step;
   double started_s, interval_s; /* training time alone: since the start, since the last report */
@@ -54,9 +57,14 @@ static vane_status read_record(training *loop, vane_step_record *record) {
   vane_trainer *trainer = loop->trainer;
   vane_device *device = trainer->device;
   size_t first = offsetof(vane_step_record, n_bad_steps);
+  size_t telemetry = vane_trainer_telemetry_bytes(trainer);
   VANE_TRY(device->memory.download(device, record, trainer->record, sizeof *record));
+  if (telemetry)
+    VANE_TRY(device->memory.download(device, loop->seen, trainer->telemetry, telemetry));
   VANE_TRY(device->memory.synchronize(device));
-  /* What the host has seen starts anew: the bad steps and the sums. */
+  /* What the host has seen starts anew: the bad steps, the sums, the telemetry. */
+  if (telemetry)
+    VANE_TRY(device->memory.clear(device, trainer->telemetry, telemetry));
   return device->memory.clear(device, (unsigned char *)trainer->record + first,
                               sizeof *record - first);
 }
@@ -178,6 +186,21 @@ static vane_status judge_bad(training *loop, const vane_step_record *record) {
 
 /* --- reports --- */
 
+/* Only damaged moments, or some that another program wrote, lead beyond Adam's bound. */
+static void judge_updates(const training *loop) {
+  const vane_config *config = &loop->trainer->config;
+  const vane_block *block = loop->trainer->network->block;
+  vane_adam_telemetry all = {0};
+  for (int64_t i = 0; i < block->n_segments; i++)
+    vane_telemetry_add(&all, block, loop->seen, i);
+  double bound = vane_adam_bound_of_floats(config->optim_beta1, config->optim_beta2);
+  if (all.largest > bound)
+    vane_log_warning(loop->log,
+                     "step %lld: an update of %.4g learning rates, which Adam cannot make at these "
+                     "betas (%.4g at most): its moments are damaged",
+                     (long long)loop->trainer->step, all.largest, bound);
+}
+
 static vane_status report(training *loop) {
   vane_trainer *trainer = loop->trainer;
   stop_clock(loop);
@@ -204,11 +227,16 @@ static vane_status report(training *loop) {
   for (int k = 0; k < VANE_N_LOSSES; k++)
     progress.loss[k] = sum->loss[k] / sum->steps;
 
-  vane_report metrics = {.n = 0};
-  vane_report_add_record(&metrics, trainer, &record);
-  vane_report_add(&metrics, progress.images_per_s, "speed/images_per_s");
-  vane_report_add(&metrics, progress.data_wait, "speed/data_wait");
-  VANE_TRY(vane_run_log(loop->run, trainer->step, metrics.metrics, metrics.n));
+  vane_report *metrics = &loop->metrics;
+  metrics->n = 0;
+  vane_report_add_record(metrics, trainer, &record);
+  if (loop->seen) {
+    vane_report_add_telemetry(metrics, trainer, loop->seen);
+    judge_updates(loop);
+  }
+  vane_report_add(metrics, progress.images_per_s, "speed/images_per_s");
+  vane_report_add(metrics, progress.data_wait, "speed/data_wait");
+  VANE_TRY(vane_run_log(loop->run, trainer->step, metrics->metrics, metrics->n));
   if (loop->observer && loop->observer->progress)
     loop->observer->progress(loop->observer->user, &progress);
 
@@ -237,9 +265,9 @@ static vane_status evaluate(training *loop) {
   bool is_best = !loop->best.step || scores.total < loop->best.total;
   if (is_best)
     loop->best = (vane_best){.total = scores.total, .step = trainer->step};
-  vane_report metrics = {.n = 0};
-  vane_report_add_scores(&metrics, &scores);
-  VANE_TRY(vane_run_log(loop->run, trainer->step, metrics.metrics, metrics.n));
+  loop->metrics.n = 0;
+  vane_report_add_scores(&loop->metrics, &scores);
+  VANE_TRY(vane_run_log(loop->run, trainer->step, loop->metrics.metrics, loop->metrics.n));
   if (loop->observer && loop->observer->evaluated)
     loop->observer->evaluated(loop->observer->user, trainer->step, &scores, is_best);
   return is_best ? save(loop, true) : VANE_OK;
@@ -310,6 +338,21 @@ static vane_status open_loaders(training *loop) {
   return vane_loader_open(config, true, config->train_batch, 0, loop->log, &loop->test);
 }
 
+static vane_status allocate(training *loop) {
+  const vane_config *config = &loop->trainer->config;
+  size_t telemetry = vane_trainer_telemetry_bytes(loop->trainer);
+  loop->origins =
+      malloc((size_t)(config->train_log_every * config->train_batch) * sizeof *loop->origins);
+  if (!loop->origins)
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the names of examples; lower train.log_every");
+  if (telemetry) {
+    loop->seen = malloc(telemetry);
+    if (!loop->seen)
+      return vane_fail(VANE_ERR_MEMORY, "no memory for the telemetry of Adam");
+  }
+  return vane_report_init(&loop->metrics, loop->trainer);
+}
+
 vane_status vane_train(vane_trainer *trainer, vane_run *run, vane_best best, const vane_log *log,
                        const vane_observer *observer) {
   const vane_config *config = &trainer->config;
@@ -321,12 +364,7 @@ vane_status vane_train(vane_trainer *trainer, vane_run *run, vane_best best, con
                    .reported_step = trainer->step,
                    .first_step = trainer->step,
                    .saved_step = -1};
-  loop.origins =
-      malloc((size_t)(config->train_log_every * config->train_batch) * sizeof *loop.origins);
-  vane_status status = loop.origins
-                           ? VANE_OK
-                           : vane_fail(VANE_ERR_MEMORY, "no memory for the names of examples; "
-                                                        "lower train.log_every");
+  vane_status status = allocate(&loop);
   if (status == VANE_OK)
     status = open_loaders(&loop);
   if (status == VANE_OK)
@@ -342,6 +380,8 @@ vane_status vane_train(vane_trainer *trainer, vane_run *run, vane_best best, con
             sqrt((double)(trainer->network->batch * trainer->network->losses.angle.n_outputs)));
   vane_loader_close(loop.examples);
   vane_loader_close(loop.test);
+  vane_report_finish(&loop.metrics);
+  free(loop.seen);
   free(loop.origins);
   return status;
 }

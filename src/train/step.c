@@ -58,7 +58,8 @@ static vane_status update(vane_trainer *trainer) {
                                    .gradients = trainer->slots.gradients,
                                    .m = trainer->m,
                                    .v = trainer->v,
-                                   .v_max = trainer->v_max};
+                                   .v_max = trainer->v_max,
+                                   .telemetry = trainer->telemetry};
   VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, &memory, trainer->record));
   if (!trainer->pending)
     return VANE_OK;

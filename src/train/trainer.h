@@ -20,10 +20,11 @@ typedef struct vane_trainer {
   int64_t n_rollbacks; /* of the run so far */
   /* Device memory. */
   vane_arena moments, metrics;
-  void *m, *v, *v_max; /* v_max NULL without AMSGrad */
-  void *pending;       /* running statistics of the step under way, NULL without norm */
+  void *m, *v, *v_max;            /* v_max NULL without AMSGrad */
+  void *pending;                  /* running statistics of the step under way, NULL without norm */
+  vane_adam_telemetry *telemetry; /* NULL without optim.telemetry */
   vane_step_record *record, *eval_record;
-  int64_t m_item, v_item, v_max_item, pending_item, record_item, eval_record_item;
+  int64_t m_item, v_item, v_max_item, pending_item, telemetry_item, record_item, eval_record_item;
   /* Host memory. */
   float *targets; /* [VANE_N_TARGET_ROWS, N] */
 } vane_trainer;
@@ -34,6 +35,9 @@ VANE_CHECKED
 vane_status vane_trainer_create(const vane_config *config, const vane_choices *choices,
                                 vane_trainer **trainer);
 void vane_trainer_destroy(vane_trainer *trainer); /* takes NULL */
+
+/* Bytes of `telemetry`; 0 where none is kept. */
+size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer);
 
 /* What lies where: one line per arena and, indented, its largest items, for people. */
 VANE_CHECKED

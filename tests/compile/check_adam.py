@@ -20,8 +20,11 @@ import kernels
 
 # Arrays that a variant reads and writes, one 128-bit access each per turn of the loop (parameters,
 # gradients and both moments; with AMSGrad the largest second moment too), and the bytes per
-# parameter that follow.
-MOVES = {"k_adam<false>": (4, 3, 28), "k_adam<true>": (5, 4, 36)}
+# parameter that follow. By the bits of kernels/adam.cu's MODE: where it keeps telemetry there is a
+# second loop, for the steps that are watched.
+AMSGRAD, TELEMETRY = 1, 2
+MOVES = {f"k_adam<{mode}>": (5, 4, 36) if mode & AMSGRAD else (4, 3, 28) for mode in range(4)}
+N_LOOPS = {f"k_adam<{mode}>": 2 if mode & TELEMETRY else 1 for mode in range(4)}
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
 WIDE = 16
 
@@ -65,10 +68,11 @@ def loops(code):
 
 
 def called(code, inside):
-    """The instructions that a loop calls: from each target on to the return."""
+    """The instructions that a loop calls: from each target on to the return. A call to just behind
+    itself is how the loop is left on sm_80 to sm_89."""
     found = []
-    for _, opcode, operands in inside:
-        if opcode.startswith("CALL"):
+    for address, opcode, operands in inside:
+        if opcode.startswith("CALL") and not 0 < (target(operands) or 0) - address <= 0x20:
             for instruction in code:
                 if instruction[0] >= (target(operands) or 0):
                     found.append(instruction)
@@ -91,22 +95,12 @@ def accesses(code, kind):
     return [width(opcode) for _, opcode, _ in code if opcode.split(".")[0] == kind]
 
 
-def check(name, code):
+def check_loop(name, code, span):
     """What is wrong, and what the loop does."""
-    if name not in MOVES:
-        return ["a variant of which nobody said what it moves"], ""
     n_loads, n_stores, bytes_each = MOVES[name]
     wrong = []
-    if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
-        wrong.append(f"local memory: {', '.join(local)}")
-
-    spans = [span for span in loops(code)
-             if WIDE in accesses([i for i in code if span[0] <= i[0] <= span[1]], "LDG")]
-    if len(spans) != 1:
-        return wrong + [f"{len(spans)} loops load 128 bits at a time, not one"], ""
-    first, last = spans[0]
+    first, last = span
     inside = [i for i in code if first <= i[0] <= last]
-    outside = [i for i in code if not first <= i[0] <= last]
     loads, stores = accesses(inside, "LDG"), accesses(inside, "STG")
     n_turns = len(loads) // n_loads or 1  # the compiler may take several at once
     for kind, widths, n in (("loads", loads, n_loads), ("stores", stores, n_stores)):
@@ -121,13 +115,30 @@ def check(name, code):
         wrong.append(f"in the loop: {', '.join(generic)}")
     if doubles := sorted({opcode for _, opcode, _ in inside + called(code, inside) if is_double(opcode)}):
         wrong.append(f"double precision in the loop: {', '.join(doubles)}")
-    if WIDE in accesses(outside, "STG"):
-        wrong.append("128-bit stores outside the loop")
-    early = [i for i in code if i[0] < first]
-    if accesses(early, "STG"):
-        wrong.append("stores before the loop")
     return wrong, (f"{len(loads)} loads and {len(stores)} stores of 128 bits, {moved:.0f} bytes per parameter, "
                    f"{len(inside)} instructions in the loop")
+
+
+def check(name, code):
+    """What is wrong, and what its loops do."""
+    if name not in MOVES:
+        return ["a variant of which nobody said what it moves"], ""
+    wrong, does = [], []
+    if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
+        wrong.append(f"local memory: {', '.join(local)}")
+    spans = [span for span in loops(code)
+             if WIDE in accesses([i for i in code if span[0] <= i[0] <= span[1]], "LDG")]
+    if len(spans) != N_LOOPS[name]:
+        return wrong + [f"{len(spans)} loops load 128 bits at a time, not {N_LOOPS[name]}"], ""
+    for span in spans:
+        more, text = check_loop(name, code, span)
+        wrong += more
+        does.append(text)
+    if WIDE in accesses([i for i in code if not any(a <= i[0] <= b for a, b in spans)], "STG"):
+        wrong.append("128-bit stores outside the loop")
+    if accesses([i for i in code if i[0] < min(spans)[0]], "STG"):
+        wrong.append("stores before the loop")
+    return wrong, "; ".join(does)
 
 
 def main():

@@ -17,6 +17,8 @@ enum { n_segments = sizeof segments / sizeof segments[0], block = 377040 + 16387
 /* What the tables cost beside: an entry per chunk and what a block of threads takes from the step's
  * record. 100 chunks of 20 words come to 0.02 bytes per parameter. */
 #define ALLOWANCE_BYTES 0.05
+/* In a step that is watched also seven doubles, read and written, and four more words. */
+#define TELEMETRY_BYTES (2 * 7 * 8 + 4 * 8)
 
 enum { THETA, GRADIENT, M, V, V_MAX, N_ARRAYS };
 
@@ -31,7 +33,9 @@ static vane_device *open_gpu(void) {
   return device;
 }
 
-static traffic count_step(bool amsgrad, int32_t skip) {
+typedef enum telemetry { NO_TELEMETRY, NOT_WATCHED, WATCHED } telemetry;
+
+static traffic count_step(bool amsgrad, telemetry kept, int32_t skip) {
   vane_device *device = open_gpu();
   side s = side_begin(device);
   void *arrays[N_ARRAYS];
@@ -39,21 +43,26 @@ static traffic count_step(bool amsgrad, int32_t skip) {
     arrays[i] = side_reals(&s, block);
     check_ok(device->memory.clear(device, arrays[i], block * sizeof(float)));
   }
-  const vane_step_record record = {.in = {.step = 1, .lr = 1e-3, .bias1 = 0.1, .bias2 = 0.001},
-                                   .coefficient = {1, 1, 1, 1, 1, 1},
-                                   .clip = 1,
-                                   .skip = skip};
+  const vane_step_record record = {
+      .in = {.step = 1, .lr = 1e-3, .bias1 = 0.1, .bias2 = 0.001, .watch = kept == WATCHED},
+      .coefficient = {1, 1, 1, 1, 1, 1},
+      .clip = 1,
+      .skip = skip};
   const vane_adam_desc desc = {
       .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .amsgrad = amsgrad, .weight_decay = 0.01};
   const vane_step_record *on_device = side_put_record(&s, &record);
   const vane_block *planned = side_plan_block(&s, segments, n_segments);
+  size_t bytes = (size_t)planned->n_parts * sizeof(vane_adam_telemetry);
+  void *parts = side_bytes(&s, bytes);
+  check_ok(device->memory.clear(device, parts, bytes));
   check_ok(device->memory.synchronize(device));
   simgpu_count_reset();
   const vane_adam_memory memory = {.parameters = arrays[THETA],
                                    .gradients = arrays[GRADIENT],
                                    .m = arrays[M],
                                    .v = arrays[V],
-                                   .v_max = amsgrad ? arrays[V_MAX] : NULL};
+                                   .v_max = amsgrad ? arrays[V_MAX] : NULL,
+                                   .telemetry = kept == NO_TELEMETRY ? NULL : parts};
   check_ok(device->optim.adam(device, &desc, planned, &memory, on_device));
   traffic counted = {.all = simgpu_count()};
   check_ok(device->memory.synchronize(device));
@@ -85,38 +94,52 @@ static void assert_near(uint64_t bytes, double per_parameter) {
   assert_true(counted >= per_parameter && counted <= per_parameter + ALLOWANCE_BYTES);
 }
 
-static void check_traffic(bool amsgrad) {
+static void check_traffic(bool amsgrad, telemetry kept) {
   const uint64_t stored = amsgrad ? 4 : 3, loaded = stored + 1;
   uint64_t fours, ones;
-  traffic counted = count_step(amsgrad, 0);
+  traffic counted = count_step(amsgrad, kept, 0);
+  const uint64_t words = kept == WATCHED ? counted.adam.blocks : 0; /* each, of its telemetry */
   count_accesses(&fours, &ones);
   assert_int_equal(counted.all.launches, 1);
   assert_int_equal(counted.all.stream_synchronizes + counted.all.device_synchronizes +
                        counted.all.hidden_synchronizes + counted.all.allocations,
                    0);
   assert_int_equal(counted.adam.launches, 1);
-  assert_near(counted.adam.load_bytes + counted.adam.store_bytes, amsgrad ? 36 : 28);
+  assert_near(counted.adam.load_bytes + counted.adam.store_bytes - words * TELEMETRY_BYTES,
+              amsgrad ? 36 : 28);
   assert_int_equal(counted.adam.stores16, stored * fours);
-  assert_int_equal(counted.adam.stores, stored * (fours + ones));
+  assert_int_equal(counted.adam.stores, stored * (fours + ones) + 7 * words);
   /* A chunk's entry may be one access of 16 bytes or several narrower ones. */
   assert_in_range(counted.adam.loads16, loaded * fours, loaded * fours + counted.adam.blocks);
   assert_in_range(counted.adam.loads, loaded * (fours + ones),
-                  loaded * (fours + ones) + 20 * counted.adam.blocks);
+                  loaded * (fours + ones) + 21 * counted.adam.blocks + 11 * words);
 }
 
 static void test_plain(void **state) {
   (void)state;
-  check_traffic(false);
+  check_traffic(false, NO_TELEMETRY);
 }
 
 static void test_amsgrad(void **state) {
   (void)state;
-  check_traffic(true);
+  check_traffic(true, NO_TELEMETRY);
+}
+
+static void test_telemetry_that_rests(void **state) {
+  (void)state;
+  check_traffic(false, NOT_WATCHED);
+  check_traffic(true, NOT_WATCHED);
+}
+
+static void test_telemetry_at_work(void **state) {
+  (void)state;
+  check_traffic(false, WATCHED);
+  check_traffic(true, WATCHED);
 }
 
 static void test_a_skipped_step_moves_nothing(void **state) {
   (void)state;
-  traffic counted = count_step(false, 1);
+  traffic counted = count_step(false, WATCHED, 1);
   assert_int_equal(counted.adam.launches, 1);
   assert_int_equal(counted.adam.stores, 0);
   assert_near(counted.adam.load_bytes, 0);
@@ -124,6 +147,8 @@ static void test_a_skipped_step_moves_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_amsgrad),
+                                     cmocka_unit_test(test_telemetry_that_rests),
+                                     cmocka_unit_test(test_telemetry_at_work),
                                      cmocka_unit_test(test_a_skipped_step_moves_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,9 +30,12 @@ static vane_status count_chunks(const vane_block *block, vane_chunks *chunks) {
   return VANE_OK;
 }
 
-static void cut(const vane_block *block, vane_chunk *chunk) {
+/* Every chunk is a part that telemetry is kept for. */
+static void cut(vane_block *block, vane_chunk *chunk) {
+  const vane_chunk *first = chunk;
   for (int64_t i = 0; i < block->n_segments; i++) {
     const vane_segment *segment = &block->segments[i];
+    block->first_part[i] = chunk - first;
     for (int64_t begin = 0; begin < segment->count; begin += VANE_CHUNK_REALS) {
       int64_t left = segment->count - begin;
       *chunk++ = (vane_chunk){.offset = segment->offset + begin,
@@ -41,6 +44,7 @@ static void cut(const vane_block *block, vane_chunk *chunk) {
                               .decay = segment->decay != 0};
     }
   }
+  block->n_parts = block->first_part[block->n_segments] = chunk - first;
 }
 
 /* The table's memory belongs to the block as soon as it is there. */
