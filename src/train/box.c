@@ -130,24 +130,30 @@ static void set_judgement(object box, const vane_bad_step *bad) {
   set(box, "samples", samples(bad, box.whole));
 }
 
-static char *print_facts(const vane_trainer *trainer, vane_loader *examples,
-                         const vane_step_record *record, const vane_bad_step *bad,
-                         const vane_origin *origins, vane_box_gap gap, const char *config) {
+static json_t *interval(const vane_report *metrics, bool *whole) {
+  object all = {json_object(), whole};
+  for (int64_t i = 0; i < metrics->n; i++)
+    set(all, metrics->metrics[i].tag, number(metrics->metrics[i].value));
+  return all.json;
+}
+
+static char *print_facts(const vane_box *box, const char *config) {
   bool whole = true;
-  int64_t step = (int64_t)bad->note.step;
-  object box = {json_object(), &whole};
-  set(box, "format", json_integer(1));
-  set_judgement(box, bad);
-  set(box, "device", json_string(trainer->device->name));
-  set(box, "seed", json_integer((json_int_t)trainer->config.seed));
-  set(box, "rollbacks", json_integer((json_int_t)trainer->n_rollbacks));
-  set(box, "steps", notes(record, step, &whole));
-  set(box, "batch", batch(examples, origins, trainer->config.train_batch, &whole));
-  if (gap.count > 0)
-    set(box, "passed_over", passed_over(examples, gap, &whole));
-  set(box, "config", json_string(config));
-  char *text = whole ? json_dumps(box.json, JSON_REAL_PRECISION(17) | JSON_INDENT(1)) : NULL;
-  json_decref(box.json);
+  const vane_trainer *trainer = box->trainer;
+  object facts = {json_object(), &whole};
+  set(facts, "format", json_integer(1));
+  set_judgement(facts, box->bad);
+  set(facts, "device", json_string(trainer->device->name));
+  set(facts, "seed", json_integer((json_int_t)trainer->config.seed));
+  set(facts, "rollbacks", json_integer((json_int_t)trainer->n_rollbacks));
+  set(facts, "steps", notes(box->record, (int64_t)box->bad->note.step, &whole));
+  set(facts, "interval", interval(box->interval, &whole));
+  set(facts, "batch", batch(box->examples, box->origins, trainer->config.train_batch, &whole));
+  if (box->gap.count > 0)
+    set(facts, "passed_over", passed_over(box->examples, box->gap, &whole));
+  set(facts, "config", json_string(config));
+  char *text = whole ? json_dumps(facts.json, JSON_REAL_PRECISION(17) | JSON_INDENT(1)) : NULL;
+  json_decref(facts.json);
   return text;
 }
 
@@ -162,17 +168,15 @@ static vane_status write_facts(vane_run *run, const vane_trainer *trainer, int64
   return vane_run_write_box(run, name, before, facts, trainer->config.train_spike_boxes);
 }
 
-vane_status vane_box_write(vane_run *run, const vane_trainer *trainer, vane_loader *examples,
-                           const vane_step_record *record, const vane_bad_step *bad,
-                           const vane_origin *origins, vane_box_gap gap) {
+vane_status vane_box_write(vane_run *run, const vane_box *box) {
   char *config = NULL;
-  VANE_TRY(vane_config_print(&trainer->config, &config));
-  char *facts = print_facts(trainer, examples, record, bad, origins, gap, config);
+  int64_t step = (int64_t)box->bad->note.step;
+  VANE_TRY(vane_config_print(&box->trainer->config, &config));
+  char *facts = print_facts(box, config);
   free(config);
   if (!facts)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for the black box of step %" PRId64,
-                     (int64_t)bad->note.step);
-  vane_status status = write_facts(run, trainer, (int64_t)bad->note.step, facts);
+    return vane_fail(VANE_ERR_MEMORY, "no memory for the black box of step %" PRId64, step);
+  vane_status status = write_facts(run, box->trainer, step, facts);
   free(facts);
   return status;
 }

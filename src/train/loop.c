@@ -69,6 +69,14 @@ static vane_status read_record(training *loop, vane_step_record *record) {
                               sizeof *record - first);
 }
 
+/* What was read, as metrics. */
+static void collect(training *loop, const vane_step_record *record) {
+  loop->metrics.n = 0;
+  vane_report_add_record(&loop->metrics, loop->trainer, record);
+  if (loop->seen)
+    vane_report_add_telemetry(&loop->metrics, loop->trainer, loop->seen);
+}
+
 /* --- bad steps --- */
 
 /* The examples of a step since the last report. */
@@ -114,8 +122,15 @@ static vane_status write_box(training *loop, const vane_step_record *record,
   const vane_config *config = &loop->trainer->config;
   if (config->train_spike_boxes == 0 || (bad->running > 1 && gap.count == 0))
     return VANE_OK;
-  return vane_box_write(loop->run, loop->trainer, loop->examples, record, bad,
-                        origins_of(loop, (int64_t)bad->note.step), gap);
+  collect(loop, record);
+  const vane_box box = {.trainer = loop->trainer,
+                        .examples = loop->examples,
+                        .record = record,
+                        .bad = bad,
+                        .origins = origins_of(loop, (int64_t)bad->note.step),
+                        .interval = &loop->metrics,
+                        .gap = gap};
+  return vane_box_write(loop->run, &box);
 }
 
 /* Everything after the run's folder and the trainer went back. */
@@ -228,12 +243,9 @@ static vane_status report(training *loop) {
     progress.loss[k] = sum->loss[k] / sum->steps;
 
   vane_report *metrics = &loop->metrics;
-  metrics->n = 0;
-  vane_report_add_record(metrics, trainer, &record);
-  if (loop->seen) {
-    vane_report_add_telemetry(metrics, trainer, loop->seen);
+  collect(loop, &record);
+  if (loop->seen)
     judge_updates(loop);
-  }
   vane_report_add(metrics, progress.images_per_s, "speed/images_per_s");
   vane_report_add(metrics, progress.data_wait, "speed/data_wait");
   VANE_TRY(vane_run_log(loop->run, trainer->step, metrics->metrics, metrics->n));
