@@ -1,6 +1,7 @@
 // Adam in one launch over all segments of the block of parameters (N30..N35, N40): 28 bytes per
 // parameter are moved (p, g, m, v read; p, m, v written), 36 with AMSGrad, in 128-bit loads and
-// stores, and little else, so memory sets the speed.
+// stores, and little else, so memory sets the speed. Parameters that convolutions read in bf16 take
+// 2 more: they are in a register here, and a pass of its own would move 6.
 //
 // The formulas and their order of roundings are src/device/cpu/cpu_adam.c's, where they are
 // explained: with fused multiply-adds both give the same bits.
@@ -11,8 +12,9 @@
 // The root of the smallest normal float: the divisor of g^2 is no smaller.
 static constexpr float LEAST_ROOT = 1.0842021724855044e-19f; // 2^-63
 
-// A kernel for each combination, so that none pays for another.
-enum { AMSGRAD = 1, TELEMETRY = 2 };
+// A kernel for each combination of the first two, and in each a loop for chunks that have a shadow,
+// so that none pays for another.
+enum { AMSGRAD = 1, TELEMETRY = 2, SHADOW = 4 };
 
 // Blocks on a multiprocessor: registers enough for half of the threads of any, which hides the
 // latency of its memory.
@@ -37,6 +39,7 @@ struct adam_reals {
   float *theta;
   const float *gradient;
   float *m, *v, *v_max; // v_max NULL without AMSGrad
+  bf16 *shadow;         // of theta, where a chunk has one
 };
 
 static __device__ adam_scale scale_of(const vane_adam_desc &desc, vane_chunk chunk,
@@ -127,16 +130,17 @@ static __device__ __forceinline__ void update_at(const adam_step &step, adam_rea
   for (int j = 0; j < V; ++j)
     update<MODE>(step, gradient[j], theta[j], m[j], v[j], v_max[j], sums);
   store(at.theta + i, theta);
+  if (MODE & SHADOW)
+    store(at.shadow + i, theta);
   store(at.m + i, m);
   store(at.v + i, v);
   if (MODE & AMSGRAD)
     store(at.v_max + i, v_max);
 }
 
-// A thread's part of a chunk.
 template <int MODE>
-static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step, adam_reals at,
-                                                         int count) {
+static __device__ __forceinline__ adam_sums update_loop(const adam_step &step, adam_reals at,
+                                                        int count) {
   adam_sums sums = {};
   for (int i = 4 * (int)threadIdx.x; i + 4 <= count; i += 4 * (int)blockDim.x)
     update_at<MODE, 4>(step, at, i, sums);
@@ -144,6 +148,14 @@ static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step, 
   if (last < count)
     update_at<MODE, 1>(step, at, last, sums);
   return sums;
+}
+
+// A thread's part of a chunk.
+template <int MODE>
+static __device__ __forceinline__ adam_sums update_chunk(const adam_step &step, adam_reals at,
+                                                         int count) {
+  return at.shadow ? update_loop<MODE | SHADOW>(step, at, count)
+                   : update_loop<MODE>(step, at, count);
 }
 
 // By the whole block: what its threads saw joins the chunk's telemetry.
@@ -171,7 +183,7 @@ static __device__ void keep(vane_adam_telemetry *to, const adam_sums &sums, int 
 // watched.
 template <int MODE>
 static __global__ void __launch_bounds__(BLOCK, LEAST_BLOCKS)
-    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_reals at,
+    k_adam(vane_adam_desc desc, const vane_chunk *chunks, adam_reals at, int64_t n_shadowed,
            vane_adam_telemetry *telemetry, const vane_step_record *record) {
   __shared__ vane_chunk shared_chunk;
   __shared__ bool shared_watch;
@@ -192,6 +204,7 @@ static __global__ void __launch_bounds__(BLOCK, LEAST_BLOCKS)
   at.theta += chunk.offset, at.gradient += chunk.offset, at.m += chunk.offset, at.v += chunk.offset;
   if (MODE & AMSGRAD)
     at.v_max += chunk.offset;
+  at.shadow = chunk.offset < n_shadowed ? at.shadow + chunk.offset : nullptr;
   if (!(MODE & TELEMETRY) || !shared_watch) {
     update_chunk<MODE & ~TELEMETRY>(step, at, chunk.count);
     return;
@@ -210,27 +223,31 @@ static unsigned adam_block(vane_chunks chunks) {
 
 template <int MODE>
 static cudaError_t launch(const vane_adam_desc &desc, vane_chunks chunks, adam_reals at,
-                          vane_adam_telemetry *telemetry, const vane_step_record *record,
-                          cudaStream_t stream) {
+                          int64_t n_shadowed, vane_adam_telemetry *telemetry,
+                          const vane_step_record *record, cudaStream_t stream) {
   return VANE_LAUNCH_MEETING(k_adam<MODE>, (unsigned)chunks.n, adam_block(chunks), stream, desc,
-                             chunks.chunk, at, telemetry, record);
+                             chunks.chunk, at, n_shadowed, telemetry, record);
 }
 
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
-                             const vane_step_record *record, cudaStream_t stream) {
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream) {
   if (chunks.n == 0)
     return cudaSuccess;
   if (chunks.n > INT32_MAX || desc.amsgrad != (memory.v_max != nullptr))
     return cudaErrorInvalidValue;
   if (!is_aligned(memory.parameters) || !is_aligned(memory.gradients) || !is_aligned(memory.m) ||
-      !is_aligned(memory.v) || !is_aligned(memory.v_max))
+      !is_aligned(memory.v) || !is_aligned(memory.v_max) || !is_aligned(shadow.numbers))
     return cudaErrorInvalidValue;
-  adam_reals at = {(float *)memory.parameters, (const float *)memory.gradients, (float *)memory.m,
-                   (float *)memory.v, (float *)memory.v_max};
+  adam_reals at = {(float *)memory.parameters, (const float *)memory.gradients,
+                   (float *)memory.m,          (float *)memory.v,
+                   (float *)memory.v_max,      (bf16 *)shadow.numbers};
+  int64_t n_shadowed = shadow.numbers ? shadow.n_reals : 0;
   vane_adam_telemetry *telemetry = memory.telemetry;
   if (desc.amsgrad)
-    return telemetry ? launch<AMSGRAD | TELEMETRY>(desc, chunks, at, telemetry, record, stream)
-                     : launch<AMSGRAD>(desc, chunks, at, telemetry, record, stream);
-  return telemetry ? launch<TELEMETRY>(desc, chunks, at, telemetry, record, stream)
-                   : launch<0>(desc, chunks, at, telemetry, record, stream);
+    return telemetry ? launch<AMSGRAD | TELEMETRY>(desc, chunks, at, n_shadowed, telemetry, record,
+                                                   stream)
+                     : launch<AMSGRAD>(desc, chunks, at, n_shadowed, telemetry, record, stream);
+  return telemetry ? launch<TELEMETRY>(desc, chunks, at, n_shadowed, telemetry, record, stream)
+                   : launch<0>(desc, chunks, at, n_shadowed, telemetry, record, stream);
 }

@@ -52,6 +52,13 @@ typedef struct vane_chunks {
   int64_t n_reals;         /* in all chunks */
 } vane_chunks;
 
+/* The block's first parameters in bf16, as convolutions read them: number i is real i of the block,
+ * rounded to nearest, ties to even. It ends where a segment does. */
+typedef struct vane_shadow {
+  void *numbers;   /* [n_reals] of bf16; NULL: there is none */
+  int64_t n_reals; /* gaps between segments included */
+} vane_shadow;
+
 /* ---- elementwise.cu ---- */
 
 /* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]; bytes need no alignment. */
@@ -200,10 +207,11 @@ cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const 
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35, N40). One launch over all chunks; writes nothing where record->skip is set. Telemetry
- * has an entry per chunk. */
+/* (N30..N35, N40). One launch over all chunks, `shadow` included; writes nothing where record->skip
+ * is set. Telemetry has an entry per chunk. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
-                             const vane_step_record *record, cudaStream_t stream);
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -73,6 +73,11 @@ static vane_status plan(vane_device *device, const vane_segment *segments, int64
   return VANE_OK;
 }
 
+static vane_status bind(vane_device *device, vane_block *block, void *parameters, void *shadow) {
+  (void)device, (void)block, (void)parameters, (void)shadow;
+  return VANE_OK;
+}
+
 static void destroy(vane_device *device, vane_block *block) {
   (void)device;
   if (!block)
@@ -82,5 +87,5 @@ static void destroy(vane_device *device, vane_block *block) {
 }
 
 void vane_block_fill(vane_block_ops *ops) {
-  *ops = (vane_block_ops){.plan = plan, .destroy = destroy};
+  *ops = (vane_block_ops){.plan = plan, .bind = bind, .destroy = destroy};
 }

@@ -14,7 +14,7 @@ vane_status vane_block_init(vane_block *block, const vane_segment *segments, int
 VANE_MODULE_API
 void vane_block_finish(vane_block *block); /* an empty one is fine */
 
-/* plan and destroy of devices that need no more than the public part. */
+/* plan, bind and destroy of devices that need no more than the public part. */
 void vane_block_fill(vane_block_ops *ops);
 
 #endif

@@ -60,7 +60,8 @@ typedef struct vane_step_input {
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
                            [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
-  int32_t watch;                           /* Adam keeps telemetry of this step */
+  int64_t watch; /* Adam keeps telemetry of this step; as wide as the rest, so that no byte of the
+                    struct is padding, which nobody sets */
 } vane_step_input;
 
 typedef struct vane_step_sum { /* over the steps since the host last cleared it */
@@ -138,6 +139,9 @@ typedef struct vane_block {
   int64_t count;       /* reals from the first segment's begin to the last one's end */
   int64_t n_parts;     /* into which the device cuts the segments to keep telemetry */
   int64_t *first_part; /* [n_segments + 1]: segment i has those before the next one's first */
+  /* Of the shadow: a copy of the shared segments that come first, the trunk's, as the device's
+   * convolutions read them. 0 where they read the parameters themselves. */
+  size_t shadow_bytes;
 } vane_block;
 
 /* A recorded sequence of operations, see graph.run. */
@@ -296,6 +300,18 @@ typedef struct vane_block_ops {
   /* Segments are in the order of their offsets and do not overlap. Outside a step. */
   vane_status (*plan)(vane_device *device, const vane_segment *segments, int64_t n_segments,
                       vane_block **block);
+  /* Says where the block's parameters lie, and memory for their shadow [shadow_bytes], aligned to
+   * 256 bytes, NULL where that is 0; both borrowed until the block is destroyed or bound elsewhere.
+   * Outside a step, before anything is recorded that reads or writes them.
+   *
+   * The shadow is made here and follows by itself from then on: whatever writes parameters, and
+   * that is memory.put, upload, copy and clear, conv.put_weights, elementwise.draw and optim.adam
+   * alone, writes it too. Convolutions find it by their weights' address. Weights of no bound block
+   * are converted where they are read, which takes a pass over them each time.
+   *
+   * VANE_ERR_ARGUMENT: the parameters overlap those of another block, of which one shadow would be
+   * left behind. */
+  vane_status (*bind)(vane_device *device, vane_block *block, void *parameters, void *shadow);
   void (*destroy)(vane_device *device, vane_block *block); /* takes NULL */
 } vane_block_ops;
 

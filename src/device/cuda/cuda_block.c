@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "device/block.h"
+#include "device/cuda/cuda_shadow.h"
 
 enum { ALIGNMENT = 16 }; /* reals, of a segment: 64 bytes, as vane_segment says */
 
@@ -77,6 +78,7 @@ static void cuda_destroy(vane_device *device, vane_block *base) {
   if (!base)
     return;
   cuda_block *block = (cuda_block *)base;
+  vane_cuda_unbind(device, block);
   device->memory.destroy(device, (void *)(uintptr_t)block->chunks.chunk);
   vane_block_finish(base);
   free(block);
@@ -91,6 +93,7 @@ static vane_status cuda_plan(vane_device *device, const vane_segment *segments, 
   vane_status status = vane_block_init(&block->base, segments, n_segments);
   if (status == VANE_OK)
     status = make_chunks(device, block);
+  block->base.shadow_bytes = vane_cuda_shadow_bytes(vane_cuda_of(device), &block->base);
   if (status != VANE_OK) {
     cuda_destroy(device, &block->base);
     return status;
@@ -100,5 +103,5 @@ static vane_status cuda_plan(vane_device *device, const vane_segment *segments, 
 }
 
 void vane_cuda_fill_block(vane_block_ops *ops) {
-  *ops = (vane_block_ops){.plan = cuda_plan, .destroy = cuda_destroy};
+  *ops = (vane_block_ops){.plan = cuda_plan, .bind = vane_cuda_bind, .destroy = cuda_destroy};
 }

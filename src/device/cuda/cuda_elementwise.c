@@ -1,5 +1,5 @@
 /* One value at a time: kernels/elementwise.cu, kernels/draw.cu. */
-#include "device/cuda/cuda.h"
+#include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_input(vane_device *base, const uint8_t *bytes, const void *mean,
                               const void *inv_std, const vane_tensor *x) {
@@ -38,7 +38,7 @@ static vane_status cuda_follow(vane_device *base, void *to, const void *from, do
 static vane_status cuda_draw(vane_device *base, void *to, int64_t count,
                              const vane_draw_desc *desc) {
   CUDA_TRY(vane_launch_draw(to, count, desc, vane_cuda_of(base)->compute));
-  return VANE_OK;
+  return vane_cuda_shadow_follow(base, to, (size_t)count * sizeof(float));
 }
 
 void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
