@@ -75,6 +75,10 @@ cudaError_t vane_launch_merge(void *dz, const void *y, const void *a, const void
 /* to [count] += from; both aligned to 16 bytes. */
 cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
                                    cudaStream_t stream);
+/* a, b, c [count] += scale * from; all aligned to 16 bytes. With `past_caches` what is stored is
+ * the first that the caches give up. */
+cudaError_t vane_launch_stream(float *a, float *b, float *c, const float *from, float scale,
+                               int64_t count, bool past_caches, cudaStream_t stream);
 /* (N7). to [count] = (1 - share) to + share from, unless record->skip. */
 cudaError_t vane_launch_follow(float *to, const float *from, double share, int64_t count,
                                const vane_step_record *record, cudaStream_t stream);

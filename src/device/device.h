@@ -323,6 +323,10 @@ typedef struct vane_graph_ops {
    * others call it each time. Uploads do not belong into `body`. */
   vane_status (*run)(vane_device *device, vane_graph **graph, vane_status (*body)(void *user),
                      void *user);
+  /* How many operations of the GPU (kernels, copies) a replay runs; 0: none is recorded. Takes
+   * NULL.
+   */
+  int64_t (*length)(const vane_graph *graph);
   void (*destroy)(vane_device *device, vane_graph *graph); /* takes NULL */
 } vane_graph_ops;
 
@@ -431,6 +435,11 @@ typedef struct vane_elementwise_ops {
   /* (N50). to [count], aligned to 16 bytes, = floats uniform in [low, high): real i is value i % 4
    * of vane_random_floats at index + i / 4. A recorded graph draws the same at each call. */
   vane_status (*draw)(vane_device *device, void *to, int64_t count, const vane_draw_desc *desc);
+  /* to[i] [count] += scale * from, all aligned to 64 bytes: STREAM's triad with Adam's traffic,
+   * four arrays read and three written in place, so that a benchmark knows what memory can do. With
+   * `past_caches` the stores bypass the caches where the processor has such. */
+  vane_status (*stream)(vane_device *device, void *const to[3], const void *from, double scale,
+                        int64_t count, bool past_caches);
 } vane_elementwise_ops;
 
 /* Each loss writes record->loss[k], the value per sample [n] (0 where masked; for naming bad

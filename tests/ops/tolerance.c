@@ -41,6 +41,7 @@ static const tolerance table[] = {
     {"accumulate", 1.2e-7, "one sum: one rounding"},
     {"follow", 3e-7, "two products and a sum, 1 - share rounded to float"},
     {"draw", 0, "whole numbers, one rounding: the same bits everywhere"},
+    {"stream", 1.2e-7, "one sum, a product before it"},
     {"presence", 1e-6, "exp and log1p in float"},
     {"regression", 1e-6, "a difference, a square, a scale"},
     {"angle", 2e-6, "sine and cosine of a float phase, exp; sums over the classes in float"},

@@ -51,4 +51,8 @@ void vane_cpu_fill_elementwise(vane_elementwise_ops *ops);
 void vane_cpu_fill_reduce(vane_reduce_ops *ops); /* cpu_reduce.c */
 void vane_cpu_fill_optim(vane_optim_ops *ops);   /* cpu_adam.c */
 
+/* A slot of elementwise with a file of its own: cpu_stream.c. */
+vane_status vane_cpu_stream(vane_device *device, void *const to[3], const void *from, double scale,
+                            int64_t count, bool past_caches);
+
 #endif

@@ -41,6 +41,13 @@ static vane_status cuda_draw(vane_device *base, void *to, int64_t count,
   return vane_cuda_shadow_follow(base, to, (size_t)count * sizeof(float));
 }
 
+static vane_status cuda_stream(vane_device *base, void *const to[3], const void *from, double scale,
+                               int64_t count, bool past_caches) {
+  CUDA_TRY(vane_launch_stream(to[0], to[1], to[2], from, (float)scale, count, past_caches,
+                              vane_cuda_of(base)->compute));
+  return VANE_OK;
+}
+
 void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
   *ops = (vane_elementwise_ops){
       .input = cuda_input,
@@ -49,5 +56,6 @@ void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
       .accumulate = cuda_accumulate,
       .follow = cuda_follow,
       .draw = cuda_draw,
+      .stream = cuda_stream,
   };
 }
