@@ -36,9 +36,8 @@ static const char help[] =
     "  --json           haywire: one JSON object instead of a table\n"
     "  --help           this text\n\n"
     "late is the median loss of the last quarter of the steps, worst the highest there, late/best\n"
-    "how far a loss there was above the lowest before it; a spike passes ten times that. Losses "
-    "are\n"
-    "means over an epoch, without the regularisation.\n\n"
+    "how far a loss there was above the lowest before it; a spike passes ten times that.\n"
+    "Losses are means over an epoch, without the regularisation.\n\n"
     "example: vane lab haywire --problem regression --seeds 1\n";
 
 #define DEFAULT_SEEDS 3
