@@ -204,7 +204,7 @@ cudaError_t vane_launch_coefficients(vane_combine_desc desc, const float *log_va
 /* out = sum over k of record->mix[k] * slots[k], [count] each; out may be a slot. */
 cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
                                 const vane_step_record *record, cudaStream_t stream);
-/* (N25, N26). samples [VANE_N_HEADS][n]. */
+/* (N25..N28). samples [VANE_N_HEADS][n]. */
 cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const float *parameters,
                                const float *gradients, const float *samples, int64_t n,
                                vane_step_record *record, vane_scratch scratch, cudaStream_t stream);

@@ -51,6 +51,8 @@ static void add_clips(vane_report *report, const vane_trainer *trainer, const va
                         vane_loss_names[k]);
   if (config->grad_clip_global > 0)
     vane_report_add(report, sum->clipped_global / sum->steps, "clipped/global");
+  if (config->grad_clip_zscore > 0)
+    vane_report_add(report, sum->clipped_zscore / sum->steps, "clipped/zscore");
   if (config->grad_clip_average_norm > 0)
     vane_report_add(report, sum->clipped_average / sum->steps, "clipped/average_norm");
 }
@@ -103,6 +105,8 @@ void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
       vane_report_add(report, record->weight[k], "weight/%s", vane_loss_names[k]);
   add_guard(report, trainer, record);
   vane_report_add(report, sum->skipped, "skipped");
+  if (trainer->config.train_spike_mode != VANE_SPIKE_OFF)
+    vane_report_add(report, sum->spikes, "spikes");
 }
 
 /* `place`: "", or a tensor's name and a slash. */

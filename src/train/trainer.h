@@ -18,7 +18,8 @@ typedef struct vane_probe {
 } vane_probe;
 
 typedef struct vane_trainer {
-  vane_config config;    /* a copy: the run's settings do not change under it */
+  vane_config config;    /* a copy: of the run's settings only data.train.passed_over changes, when
+                            the run is rolled back */
   vane_device *device;   /* owned */
   vane_network *network; /* owned */
   vane_slots slots;
@@ -27,7 +28,8 @@ typedef struct vane_trainer {
   /* Owned: a training step and an evaluated batch, as the device recorded them. The settings in
    * `slots` and `adam` are part of the record, so whoever changed one would have to destroy it. */
   vane_graph *graph, *eval_graph;
-  int64_t step; /* steps finished */
+  int64_t step;        /* steps finished */
+  int64_t n_rollbacks; /* of the run so far */
   /* Device memory. */
   vane_arena moments, metrics;
   void *m, *v, *v_max;            /* v_max NULL without AMSGrad */

@@ -86,10 +86,10 @@ static void put_config(scratch *area) {
 
 static void test_help(void **state) {
   static const char *const calls[] = {
-      "--help",       "train --help",      "eval --help",       "predict --help",
-      "data --help",  "data make --help",  "data check --help", "inspect --help",
-      "bench --help", "doctor --help",     "bench step --help", "bench adam --help",
-      "lab --help",   "lab haywire --help"};
+      "--help",       "train --help",       "eval --help",       "predict --help",
+      "data --help",  "data make --help",   "data check --help", "inspect --help",
+      "bench --help", "doctor --help",      "bench step --help", "bench adam --help",
+      "lab --help",   "lab haywire --help", "lab replay --help"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
     assert_int_equal(done.exit_status, 0);
@@ -149,6 +149,8 @@ static void test_wrong_calls(void **state) {
                                       "lab haywire --seeds 0",
                                       "lab haywire --seeds 1001",
                                       "lab haywire --set sed=1",
+                                      "lab replay",
+                                      "lab replay a b",
                                       "lab remedies",
                                       "lab remedies --out x --json",
                                       "lab remedies --out x --remedy amsgrat",
@@ -172,6 +174,7 @@ static void test_failures(void **state) {
   expect(*state, 1, "inspect none");
   expect(*state, 1, "inspect small.yaml");
   expect(*state, 1, "bench step none.yaml");
+  expect(*state, 1, "lab replay none");
 }
 
 /* --- data --- */
@@ -507,6 +510,26 @@ static void test_lab(void **state) {
   release(&wrong);
 }
 
+/* A run that a learning rate beyond reason has ended leaves a box of its last step. */
+static void test_replay(void **state) {
+  scratch *area = *state;
+  put_config(area);
+  outcome ended = call(area, "train small.yaml --out run --set optim.lr=1e6 --set train.steps=200");
+  assert_int_equal(ended.exit_status, 1);
+  const char *told = strstr(ended.err, "vane: step ");
+  assert_non_null(told);
+  char replay[100];
+  snprintf(replay, sizeof replay, "lab replay run/boxes/step-%08ld",
+           strtol(told + strlen("vane: step "), NULL, 10));
+  release(&ended);
+  outcome done = call(area, replay);
+  assert_int_equal(done.exit_status, 0);
+  assert_non_null(strstr(done.out, "the same bits"));
+  assert_null(strstr(done.out, "OTHER BITS"));
+  assert_non_null(strstr(done.out, "scene "));
+  release(&done);
+}
+
 static void test_doctor(void **state) {
   json_t *facts = call_json(*state, "doctor --json");
   expect_keys(facts, "vane", "processor", "devices", "libraries", "data", "missing");
@@ -532,6 +555,7 @@ int main(void) {
       scratch_test(test_bench_adam_table),
       scratch_test(test_bench_adam_plot),
       scratch_test(test_lab),
+      scratch_test(test_replay),
       scratch_test(test_doctor),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

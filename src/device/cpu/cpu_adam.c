@@ -13,6 +13,7 @@
 #include <float.h>
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 
 #include "device/cpu/cpu.h"
 #include "device/cpu/cpu_share.h"
@@ -120,6 +121,20 @@ static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_
   to->largest = fmax(to->largest, unit * (double)from->largest);
 }
 
+/* Floats that are not negative are in the order of their bits, which compilers that keep to the
+ * rules for NaN find easier to take the maximum of; a NaN is the largest of all. */
+static inline int32_t bits_of(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static inline float float_of(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 /* ---- The pass ----------------------------------------------------------------------------- */
 
 /* `amsgrad` and `watch` are literals in all calls below, so each becomes a loop of its own without
@@ -129,8 +144,8 @@ static inline adam_sums update(adam_step step, adam_scale scale, adam_block bloc
   float *restrict theta = block.theta;
   const float *restrict gradient = block.gradient;
   float *restrict m = block.m, *restrict v = block.v, *restrict v_max = block.v_max;
-  float ratio = 0, moved = 0, weight = 0, largest = 0;
-  int32_t dead = 0, below = 0, underflows = 0;
+  float ratio = 0, moved = 0, weight = 0;
+  int32_t dead = 0, below = 0, underflows = 0, largest = 0;
 #pragma omp simd reduction(+ : ratio, moved, weight, dead, below, underflows) \
     reduction(max : largest)
   for (int64_t i = part.begin; i < part.end; i++) {
@@ -152,10 +167,10 @@ static inline adam_sums update(adam_step step, adam_scale scale, adam_block bloc
     if (watch) {
       float size = fabsf(g), length = fabsf(move);
       float share = g / (root > LEAST_ROOT ? root : LEAST_ROOT);
-      ratio = multiply_add(share, share, ratio);
-      moved = multiply_add(move, move, moved);
-      weight = multiply_add(before, before, weight);
-      largest = length > largest ? length : largest;
+      ratio += share * share;
+      moved += move * move;
+      weight += before * before;
+      largest = bits_of(length) > largest ? bits_of(length) : largest;
       dead += size + second <= 0;
       below += root < step.epsilon;
       underflows += size > 0 && v_new < FLT_MIN;
@@ -167,7 +182,7 @@ static inline adam_sums update(adam_step step, adam_scale scale, adam_block bloc
                      .ratio = (double)ratio,
                      .moved = (double)moved,
                      .weight = (double)weight,
-                     .largest = largest};
+                     .largest = float_of(largest)};
 }
 
 /* Reals whose terms, all of one sign, are added in floats: in lanes of eight or sixteen that is
