@@ -184,6 +184,21 @@ static inline __device__ double block_sum(double value) {
   return total;
 }
 
+// In thread 0: the largest over the block, all of whose threads take part.
+static inline __device__ double block_max(double value) {
+  __shared__ double of_warp[MOST_WARPS];
+  for (int distance = WARP / 2; distance > 0; distance /= 2)
+    value = fmax(value, __shfl_down_sync(0xffffffffu, value, (unsigned)distance));
+  __syncthreads(); // who called before has read
+  if (threadIdx.x % WARP == 0)
+    of_warp[threadIdx.x / WARP] = value;
+  __syncthreads();
+  if (threadIdx.x == 0)
+    for (unsigned warp = 1; warp < blockDim.x / WARP; ++warp)
+      value = fmax(value, of_warp[warp]);
+  return value;
+}
+
 // True for all threads of the block that arrives last: it may read what all blocks wrote to
 // scratch.parts before they arrived. All threads of the grid take part, once per launch.
 static inline __device__ bool arrive_last(vane_scratch scratch) {

@@ -1,6 +1,6 @@
-// The curvature along Adam's step (N40), in one launch: both products over all segments of the
+// The curvature along Adam's step (N36), in one launch: both products over all segments of the
 // block of parameters, then, in the block that arrives last, the bound and the learning rate that
-// follow from them (N41, N42). Moments and both gradients are read, 16 bytes per parameter, 20 with
+// follow from them (N37, N38). Moments and both gradients are read, 16 bytes per parameter, 20 with
 // decoupled decay, which wants the parameters too.
 //
 // The step is formed in floats as Adam forms it (adam.cu), the products in doubles.

@@ -173,6 +173,56 @@ cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
   return VANE_LAUNCH(k_accumulate, blocks_of<float>(count), BLOCK, stream, to, from, count);
 }
 
+// ---- What memory can do ----
+
+template <bool PAST_CACHES> static inline __device__ void stream_to(float *to, float4 sum) {
+  if (PAST_CACHES)
+    __stcs(reinterpret_cast<float4 *>(to), sum);
+  else
+    *reinterpret_cast<float4 *>(to) = sum;
+}
+
+template <bool PAST_CACHES>
+static inline __device__ void stream_at(float *to, float4 sum, float4 from, float scale) {
+  sum.x = fmaf(scale, from.x, sum.x), sum.y = fmaf(scale, from.y, sum.y);
+  sum.z = fmaf(scale, from.z, sum.z), sum.w = fmaf(scale, from.w, sum.w);
+  stream_to<PAST_CACHES>(to, sum);
+}
+
+template <bool PAST_CACHES>
+static __global__ void k_stream(float *a, float *b, float *c, const float *from, float scale,
+                                int64_t count) {
+  for (int64_t at = grid_thread() * 4; at < count; at += grid_threads() * 4)
+    if (at + 4 <= count) {
+      const float4 old_a = *reinterpret_cast<const float4 *>(a + at);
+      const float4 old_b = *reinterpret_cast<const float4 *>(b + at);
+      const float4 old_c = *reinterpret_cast<const float4 *>(c + at);
+      const float4 more = *reinterpret_cast<const float4 *>(from + at);
+      stream_at<PAST_CACHES>(a + at, old_a, more, scale);
+      stream_at<PAST_CACHES>(b + at, old_b, more, scale);
+      stream_at<PAST_CACHES>(c + at, old_c, more, scale);
+    } else {
+      for (int64_t i = at; i < count; ++i) {
+        a[i] = fmaf(scale, from[i], a[i]);
+        b[i] = fmaf(scale, from[i], b[i]);
+        c[i] = fmaf(scale, from[i], c[i]);
+      }
+    }
+}
+
+cudaError_t vane_launch_stream(float *a, float *b, float *c, const float *from, float scale,
+                               int64_t count, bool past_caches, cudaStream_t stream) {
+  if (count < 0 || (uintptr_t)a % 16 != 0 || (uintptr_t)b % 16 != 0 || (uintptr_t)c % 16 != 0 ||
+      (uintptr_t)from % 16 != 0)
+    return cudaErrorInvalidValue;
+  if (count == 0)
+    return cudaSuccess;
+  const unsigned n_blocks = blocks_of<float>(count);
+  if (past_caches)
+    return VANE_LAUNCH(k_stream<true>, n_blocks, BLOCK, stream, a, b, c, from, scale, count);
+  return VANE_LAUNCH(k_stream<false>, n_blocks, BLOCK, stream, a, b, c, from, scale, count);
+}
+
 // ---- Running statistics ----
 
 static __global__ void k_follow(float *to, const float *from, double share, int64_t count,

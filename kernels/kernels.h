@@ -52,6 +52,13 @@ typedef struct vane_chunks {
   int64_t n_reals;         /* in all chunks */
 } vane_chunks;
 
+/* The block's first parameters in bf16, as convolutions read them: number i is real i of the block,
+ * rounded to nearest, ties to even. It ends where a segment does. */
+typedef struct vane_shadow {
+  void *numbers;   /* [n_reals] of bf16; NULL: there is none */
+  int64_t n_reals; /* gaps between segments included */
+} vane_shadow;
+
 /* ---- elementwise.cu ---- */
 
 /* x [n_pixels, c] = (bytes / 255 - mean[c]) * inv_std[c]; bytes need no alignment. */
@@ -68,6 +75,10 @@ cudaError_t vane_launch_merge(void *dz, const void *y, const void *a, const void
 /* to [count] += from; both aligned to 16 bytes. */
 cudaError_t vane_launch_accumulate(float *to, const float *from, int64_t count,
                                    cudaStream_t stream);
+/* a, b, c [count] += scale * from; all aligned to 16 bytes. With `past_caches` what is stored is
+ * the first that the caches give up. */
+cudaError_t vane_launch_stream(float *a, float *b, float *c, const float *from, float scale,
+                               int64_t count, bool past_caches, cudaStream_t stream);
 /* (N7). to [count] = (1 - share) to + share from, unless record->skip. */
 cudaError_t vane_launch_follow(float *to, const float *from, double share, int64_t count,
                                const vane_step_record *record, cudaStream_t stream);
@@ -193,20 +204,22 @@ cudaError_t vane_launch_coefficients(vane_combine_desc desc, const float *log_va
 /* out = sum over k of record->mix[k] * slots[k], [count] each; out may be a slot. */
 cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
                                 const vane_step_record *record, cudaStream_t stream);
-/* (N25, N26). samples [VANE_N_HEADS][n]. */
+/* (N25..N28). samples [VANE_N_HEADS][n]. */
 cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const float *parameters,
                                const float *gradients, const float *samples, int64_t n,
                                vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
 
 /* ---- adam.cu ---- */
 
-/* (N30..N35). One launch over all chunks; writes nothing where record->skip is set. */
+/* (N30..N35, N40). One launch over all chunks, `shadow` included; writes nothing where record->skip
+ * is set. Telemetry has an entry per chunk. */
 cudaError_t vane_launch_adam(vane_adam_desc desc, vane_chunks chunks, vane_adam_memory memory,
-                             const vane_step_record *record, cudaStream_t stream);
+                             vane_shadow shadow, const vane_step_record *record,
+                             cudaStream_t stream);
 
 /* ---- curvature.cu ---- */
 
-/* (N40..N42). One launch over all chunks, after that of Adam and with the same memory: what
+/* (N36..N38). One launch over all chunks, after that of Adam and with the same memory: what
  * vane_optim_ops says of curvature. `gradients_after` like memory.gradients. */
 cudaError_t vane_launch_curvature(vane_adam_desc desc, vane_guard_desc guard, vane_chunks chunks,
                                   vane_adam_memory memory, const float *gradients_after,

@@ -5,4 +5,8 @@
 /* Seconds since some moment in the past, never set back. */
 double vane_clock_s(void);
 
+/* Seconds of processor time that the calling thread has had: what others do on the machine
+ * lengthens them less than those of vane_clock_s. */
+double vane_clock_thread_s(void);
+
 #endif

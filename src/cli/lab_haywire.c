@@ -48,14 +48,17 @@ static void wipe(haywire_view *view) {
     fprintf(stderr, "\033[A\033[2K");
 }
 
+/* Lines that are too long are cut, not broken: a broken one could not be wiped. */
 static void redraw(haywire_view *view) {
   wipe(view);
+  fprintf(stderr, "\033[?7l");
   for (int64_t i = 0; i < view->n_trials; i++) {
     if (!view->shown[i].running)
       continue;
     print_point(&view->trials[i], &view->shown[i].point);
     view->n_lines++;
   }
+  fprintf(stderr, "\033[?7h");
   fflush(stderr);
 }
 
@@ -84,8 +87,8 @@ static void show_finding(void *user, int64_t trial, const vane_lab_finding *find
   fprintf(stderr, "%-20s seed %" PRId64, finding->problem->name, finding->seed);
   if (finding->restarted_at)
     fprintf(stderr, "  restarted at step %" PRId64, finding->restarted_at);
-  fprintf(stderr, "  best %.2e, late %.2e, worst %.2e: %.3g times the best\n", outcome->best,
-          outcome->late, outcome->late_worst, vane_lab_setback(outcome));
+  fprintf(stderr, "  best %.2e, late %.2e, worst %.2e: %.3g times the best before\n", outcome->best,
+          outcome->late, outcome->late_worst, outcome->setback);
   if (view->terminal)
     redraw(view);
 }
@@ -103,7 +106,7 @@ static int compare_findings(const void *a, const void *b) {
 
 static void print_table(const vane_lab_finding *findings, int64_t n) {
   printf("%-20s %4s %9s %8s %8s %9s %9s %9s %10s %6s %6s\n", "problem", "seed", "epsilon", "steps",
-         "from", "best", "late", "worst", "worst/best", "spikes", "us");
+         "from", "best", "late", "worst", "late/best", "spikes", "us");
   for (int64_t i = 0; i < n; i++) {
     const vane_lab_finding *f = &findings[i];
     char epsilon[32];
@@ -112,7 +115,7 @@ static void print_table(const vane_lab_finding *findings, int64_t n) {
     printf("%-20s %4" PRId64 " %9s %8" PRId64 " %8" PRId64 " %9.2e %9.2e %9.2e %10.3g %6" PRId64
            " %6.0f\n",
            f->problem->name, f->seed, epsilon, f->outcome.steps, f->restarted_at, f->outcome.best,
-           f->outcome.late, f->outcome.late_worst, vane_lab_setback(&f->outcome), f->outcome.spikes,
+           f->outcome.late, f->outcome.late_worst, f->outcome.setback, f->outcome.spikes,
            f->outcome.us_per_step);
   }
 }
@@ -165,7 +168,7 @@ static vane_status run_trials(const lab_call *call, const char *folder, haywire_
     print_json(view, folder, seconds);
   } else {
     print_table(view->findings, view->n_findings);
-    printf("%.1f seconds; curves and picture in %s\n", seconds, folder);
+    printf("%.1f seconds; results in %s\n", seconds, folder);
   }
   return VANE_OK;
 }

@@ -20,7 +20,7 @@ static void show_cell(void *user, const vane_lab_cell *cell, int64_t n_done) {
           "%" PRId64 "/%" PRId64 "  %s, %s, seed %" PRId64
           ": late %.2e, worst late/best %.3g, spikes %" PRId64 "\n",
           n_done, *n_cells, cell->problem->name, cell->remedy->name, cell->seed, outcome->late,
-          vane_lab_setback(outcome), outcome->spikes);
+          outcome->setback, outcome->spikes);
 }
 
 /* When, where, with what: what a reader of the table wants to know first. */

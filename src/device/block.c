@@ -37,10 +37,15 @@ vane_status vane_block_init(vane_block *block, const vane_segment *segments, int
     return VANE_OK;
   size_t bytes = (size_t)n_segments * sizeof *segments;
   block->segments = malloc(bytes);
-  if (!block->segments)
+  block->first_part = malloc(((size_t)n_segments + 1) * sizeof *block->first_part);
+  if (!block->segments || !block->first_part) {
+    vane_block_finish(block);
     return vane_fail(VANE_ERR_MEMORY, "no memory for a block of %" PRId64 " segments", n_segments);
+  }
   memcpy(block->segments, segments, bytes);
-  block->n_segments = n_segments;
+  block->n_segments = block->n_parts = n_segments;
+  for (int64_t i = 0; i <= n_segments; i++)
+    block->first_part[i] = i;
   const vane_segment *last = &block->segments[n_segments - 1];
   block->count = last->offset + last->count - segments[0].offset;
   return VANE_OK;
@@ -48,6 +53,7 @@ vane_status vane_block_init(vane_block *block, const vane_segment *segments, int
 
 void vane_block_finish(vane_block *block) {
   free(block->segments);
+  free(block->first_part);
   *block = (vane_block){0};
 }
 
@@ -67,6 +73,11 @@ static vane_status plan(vane_device *device, const vane_segment *segments, int64
   return VANE_OK;
 }
 
+static vane_status bind(vane_device *device, vane_block *block, void *parameters, void *shadow) {
+  (void)device, (void)block, (void)parameters, (void)shadow;
+  return VANE_OK;
+}
+
 static void destroy(vane_device *device, vane_block *block) {
   (void)device;
   if (!block)
@@ -76,5 +87,5 @@ static void destroy(vane_device *device, vane_block *block) {
 }
 
 void vane_block_fill(vane_block_ops *ops) {
-  *ops = (vane_block_ops){.plan = plan, .destroy = destroy};
+  *ops = (vane_block_ops){.plan = plan, .bind = bind, .destroy = destroy};
 }

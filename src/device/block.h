@@ -4,7 +4,8 @@
 
 #include "device/device.h"
 
-/* Copies the segments into `block`, whose old contents do not matter, and takes their extent.
+/* Copies the segments into `block`, whose old contents do not matter, and takes their extent; each
+ * is a part of its own.
  * Segments out of order, overlapping, of negative size or of no known task are VANE_ERR_ARGUMENT;
  * `block` is then empty. No segments are fine. */
 VANE_CHECKED
@@ -13,7 +14,7 @@ vane_status vane_block_init(vane_block *block, const vane_segment *segments, int
 VANE_MODULE_API
 void vane_block_finish(vane_block *block); /* an empty one is fine */
 
-/* plan and destroy of devices that need no more than the public part. */
+/* plan, bind and destroy of devices that need no more than the public part. */
 void vane_block_fill(vane_block_ops *ops);
 
 #endif

@@ -52,7 +52,7 @@ typedef struct vane_tensor {
 
 /* What changes from step to step, in device memory, so that a captured step can be replayed. The
  * host writes `in` before a step (one small upload); the device writes the rest; the host reads the
- * whole once per log interval and then clears `sum`. */
+ * whole once per log interval and then clears its end, from `n_bad_steps` on. */
 typedef struct vane_step_input {
   int64_t step;                   /* 1 for the first */
   double lr;                      /* the learning rate that the schedule says */
@@ -60,6 +60,8 @@ typedef struct vane_step_input {
   double inv_count[VANE_N_HEADS]; /* 1 / samples that count for the loss in this batch; 0: none */
   uint32_t projection_order[VANE_N_HEADS]
                            [VANE_N_HEADS]; /* PCGrad: row i lists the others, shuffled */
+  int64_t watch; /* Adam keeps telemetry of this step; as wide as the rest, so that no byte of the
+                    struct is padding, which nobody sets */
 } vane_step_input;
 
 typedef struct vane_step_sum { /* over the steps since the host last cleared it */
@@ -67,13 +69,14 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double loss[VANE_N_LOSSES];
   double norm[VANE_N_LOSSES];                  /* of each loss's gradient in grad.space */
   double cosine[VANE_N_LOSSES][VANE_N_LOSSES]; /* between them */
-  double gradient_norm;                   /* of the combined gradient, before the global clip */
-  double clipped_loss[VANE_N_LOSSES];     /* steps in which the loss's clip acted */
-  double clipped_global, clipped_average; /* steps in which these acted */
-  double skipped;                         /* steps that wrote nothing */
+  double gradient_norm;               /* of the combined gradient, before the global clip */
+  double clipped_loss[VANE_N_LOSSES]; /* steps in which the loss's clip acted */
+  double clipped_global, clipped_zscore, clipped_average; /* steps in which these acted */
+  double skipped;                                         /* steps that wrote nothing */
+  double spikes; /* steps whose loss was a spike, skipped or not */
 } vane_step_sum;
 
-/* What the guard has found (N40..N42). It lasts: only a probe changes it. */
+/* What the guard has found (N36..N38). It lasts: only a probe changes it. */
 typedef struct vane_guard_state {
   double curvature;  /* k of the newest probe, in Adam's metric */
   double bound;      /* K: the largest of the curvatures, which decay with every probe */
@@ -81,6 +84,57 @@ typedef struct vane_guard_state {
   int64_t probes;    /* so many found a curvature, */
   int64_t ignored;   /* so many found one that is not finite */
 } vane_guard_state;
+
+/* What the detector of spikes (N27) knows of the steps before. */
+enum {
+  VANE_SPIKE_LONGEST_WINDOW = 256,
+  VANE_SPIKE_ENOUGH = 32,  /* losses in the window before it judges, or the window where shorter */
+  VANE_SPIKE_PATIENCE = 16 /* bad steps in a row after which a high loss counts as the new level */
+};
+#define VANE_SPIKE_FLOOR 0.1 /* the smallest deviation, as a share of the median */
+typedef struct vane_spike_state {
+  float recent[VANE_SPIKE_LONGEST_WINDOW]; /* accepted total losses; the i-th lies at i modulo
+                                              the length */
+  int64_t n_accepted;                      /* since the window last began anew */
+  int64_t n_bad_running;                   /* bad steps up to here without a good one between */
+} vane_spike_state;
+
+/* Mean and variance of the gradient's norm (N28). */
+enum { VANE_NORM_TREND_WARMUP = 25 }; /* steps, as in the paper */
+#define VANE_NORM_TREND_KEEP 0.97     /* alpha, as in the paper */
+typedef struct vane_norm_trend {
+  double mean, variance;
+  int64_t n; /* steps so far */
+} vane_norm_trend;
+
+/* What one step had to say; the last few are kept for the black box of a bad one. Doubles alone, so
+ * that a checkpoint holds them as a matrix. */
+typedef struct vane_step_note {
+  double step, lr;                                 /* the rate that it took */
+  double curvature, bound;                         /* what the guard knew */
+  double loss[VANE_N_LOSSES], norm[VANE_N_LOSSES]; /* unweighted, as in vane_step_sum */
+  double total;                                    /* what was judged (N27) */
+  double gradient_norm, clip;
+} vane_step_note;
+enum {
+  VANE_N_NOTES = 64,
+  VANE_NOTES_AFTER = 16, /* steps noted after the first bad one that the host has not seen */
+  VANE_N_BAD_STEPS = 8,
+  VANE_N_BAD_SAMPLES = 8
+};
+
+enum { VANE_BAD_NONFINITE, VANE_BAD_SPIKE };
+typedef struct vane_bad_step {
+  vane_step_note note;
+  double median, deviation; /* of the window, for a spike: what its total was judged by (N27) */
+  int32_t kind;             /* VANE_BAD_* */
+  int32_t running; /* 1: the step before was good, 2: that one was the first bad one, ... */
+  int32_t loss;    /* at fault: a loss, or VANE_SHARED: the combined gradient. Of a spike: the loss
+                      that weighs most */
+  int32_t n_samples; /* of that loss: those that are not finite; of a spike: how many are named */
+  int32_t samples[VANE_N_BAD_SAMPLES]; /* index in the batch: the first of them; of a spike: those
+                                          with the largest losses, largest first */
+} vane_bad_step;
 
 typedef struct vane_step_record {
   vane_step_input in;
@@ -95,14 +149,17 @@ typedef struct vane_step_record {
   double average_norm;                       /* ||t|| / n of the angle head's output (N16) */
   double average_scale;                      /* what clip_by_average_norm multiplied it by */
   double gradient_norm;                      /* of the combined gradient (N25) */
-  double clip;                               /* the global clip's factor, 1: did not act (N26) */
+  double clip;                               /* what the clips of the whole gradient leave of it, 1:
+                                                none acted (N26, N28) */
   int32_t skip;                              /* this step writes neither weights nor moments */
-  int32_t halted; /* so does every step from now on (on_nonfinite: stop) */
+  int32_t halted; /* so does every step from now on: the host stops the run, or rolls it back */
   vane_guard_state guard;
-  int64_t bad_step;       /* the first step with a non-finite value, 0: none */
-  int32_t bad_loss;       /* its loss, or VANE_SHARED: the combined gradient */
-  int32_t n_bad_samples;  /* samples of that step with a non-finite loss */
-  int32_t bad_samples[8]; /* the first eight of them, index in the batch */
+  vane_spike_state spike;
+  vane_norm_trend norm_trend;
+  vane_step_note notes[VANE_N_NOTES]; /* of step s at s modulo the length */
+  /* From here on the host clears what it has read. */
+  int64_t n_bad_steps;
+  vane_bad_step bad_steps[VANE_N_BAD_STEPS]; /* the first of them */
   vane_step_sum sum;
 } vane_step_record;
 
@@ -139,7 +196,12 @@ typedef struct vane_device vane_device;
 typedef struct vane_block {
   vane_segment *segments; /* on the host, in the order of their offsets */
   int64_t n_segments;
-  int64_t count; /* reals from the first segment's begin to the last one's end */
+  int64_t count;       /* reals from the first segment's begin to the last one's end */
+  int64_t n_parts;     /* into which the device cuts the segments to keep telemetry */
+  int64_t *first_part; /* [n_segments + 1]: segment i has those before the next one's first */
+  /* Of the shadow: a copy of the shared segments that come first, the trunk's, as the device's
+   * convolutions read them. 0 where they read the parameters themselves. */
+  size_t shadow_bytes;
 } vane_block;
 
 /* A recorded sequence of operations, see graph.run. */
@@ -224,8 +286,12 @@ typedef struct vane_combine_desc {
 } vane_combine_desc;
 
 typedef struct vane_decide_desc {
-  double clip_global; /* 0: none */
-  int on_nonfinite;   /* VANE_NONFINITE_* */
+  double clip_global;     /* 0: none */
+  double clip_zscore;     /* ZClip's threshold, 0: none */
+  int on_nonfinite;       /* VANE_NONFINITE_* */
+  int spike_mode;         /* VANE_SPIKE_* */
+  int64_t spike_window;   /* 1 to VANE_SPIKE_LONGEST_WINDOW */
+  double spike_threshold; /* deviations above the median */
 } vane_decide_desc;
 
 typedef struct vane_adam_desc {
@@ -249,7 +315,9 @@ typedef struct vane_adam_memory {
   void *parameters;
   const void *gradients;
   void *m, *v;
-  void *v_max; /* NULL without AMSGrad */
+  void *v_max;                           /* NULL without AMSGrad */
+  struct vane_adam_telemetry *telemetry; /* [block->n_parts], added to in steps that are watched;
+                                            NULL: never */
 } vane_adam_memory;
 
 typedef struct vane_guard_desc {
@@ -257,6 +325,18 @@ typedef struct vane_guard_desc {
   double margin; /* learning rate times curvature may reach this share of the limit of stability */
   double decay;  /* what a probe leaves of the bound before it */
 } vane_guard_desc;
+
+/* What Adam saw of a part of a segment (N40): sums over the watched steps since the host last
+ * cleared and over the parameters. A skipped step adds nothing. */
+typedef struct vane_adam_telemetry {
+  double live;  /* parameters with a gradient or a second moment, neither of which padding has */
+  double below; /* of these, those with a root below the epsilon that is added to it */
+  double underflows; /* of these, those with a gradient, and a v below the smallest normal float */
+  double ratio;      /* g^2 / vhat */
+  double update;     /* (Adam's own move)^2: without decoupled decay */
+  double weight;     /* theta^2, before the step */
+  double largest;    /* |Adam's own move| / lr: not a sum, the largest */
+} vane_adam_telemetry;
 
 typedef struct vane_memory_ops {
   /* Outside a step: device memory, 256-byte aligned, filled with zero bytes. */
@@ -290,6 +370,18 @@ typedef struct vane_block_ops {
   /* Segments are in the order of their offsets and do not overlap. Outside a step. */
   vane_status (*plan)(vane_device *device, const vane_segment *segments, int64_t n_segments,
                       vane_block **block);
+  /* Says where the block's parameters lie, and memory for their shadow [shadow_bytes], aligned to
+   * 256 bytes, NULL where that is 0; both borrowed until the block is destroyed or bound elsewhere.
+   * Outside a step, before anything is recorded that reads or writes them.
+   *
+   * The shadow is made here and follows by itself from then on: whatever writes parameters, and
+   * that is memory.put, upload, copy and clear, conv.put_weights, elementwise.draw and optim.adam
+   * alone, writes it too. Convolutions find it by their weights' address. Weights of no bound block
+   * are converted where they are read, which takes a pass over them each time.
+   *
+   * VANE_ERR_ARGUMENT: the parameters overlap those of another block, of which one shadow would be
+   * left behind. */
+  vane_status (*bind)(vane_device *device, vane_block *block, void *parameters, void *shadow);
   void (*destroy)(vane_device *device, vane_block *block); /* takes NULL */
 } vane_block_ops;
 
@@ -301,6 +393,10 @@ typedef struct vane_graph_ops {
    * others call it each time. Uploads do not belong into `body`. */
   vane_status (*run)(vane_device *device, vane_graph **graph, vane_status (*body)(void *user),
                      void *user);
+  /* How many operations of the GPU (kernels, copies) a replay runs; 0: none is recorded. Takes
+   * NULL.
+   */
+  int64_t (*length)(const vane_graph *graph);
   void (*destroy)(vane_device *device, vane_graph *graph); /* takes NULL */
 } vane_graph_ops;
 
@@ -409,6 +505,11 @@ typedef struct vane_elementwise_ops {
   /* (N50). to [count], aligned to 16 bytes, = floats uniform in [low, high): real i is value i % 4
    * of vane_random_floats at index + i / 4. A recorded graph draws the same at each call. */
   vane_status (*draw)(vane_device *device, void *to, int64_t count, const vane_draw_desc *desc);
+  /* to[i] [count] += scale * from, all aligned to 64 bytes: STREAM's triad with Adam's traffic,
+   * four arrays read and three written in place, so that a benchmark knows what memory can do. With
+   * `past_caches` the stores bypass the caches where the processor has such. */
+  vane_status (*stream)(vane_device *device, void *const to[3], const void *from, double scale,
+                        int64_t count, bool past_caches);
 } vane_elementwise_ops;
 
 /* Each loss writes record->loss[k], the value per sample [n] (0 where masked; for naming bad
@@ -457,19 +558,20 @@ typedef struct vane_reduce_ops {
   /* out = sum over k of record->mix[k] * slots[k]; a NULL slot is zero. out may be a slot. */
   vane_status (*combine)(vane_device *device, void *out, const void *const slots[VANE_N_HEADS],
                          int64_t count, const vane_step_record *record);
-  /* (N25), (N26). The norm of the gradient that Adam will see, the global clip, non-finite values
-   * found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
-   * losses' values per sample, to name the bad ones. */
+  /* (N25..N28). The norm of the gradient that Adam will see, its clips, non-finite values and
+   * spikes found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
+   * losses' values per sample, to name those that are to blame. A step that is halted already
+   * counts as skipped and changes nothing else. */
   vane_status (*decide)(vane_device *device, const vane_decide_desc *desc, const vane_block *block,
                         const void *parameters, const void *gradients, const void *samples,
                         int64_t n, vane_step_record *record);
 } vane_reduce_ops;
 
 typedef struct vane_optim_ops {
-  /* (N30..N35). One pass over all segments. Writes nothing when record->skip is set. */
+  /* (N30..N35, N40). One pass over all segments. Writes nothing when record->skip is set. */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
-  /* (N40..N42). After adam and with its memory: `gradients_after` are those of the same batch at
+  /* (N36..N38). After adam and with its memory: `gradients_after` are those of the same batch at
    * the moved parameters, under the same coefficients and clip. The curvature along the step, and
    * the learning rate that it allows, into record->guard. Writes nothing when record->skip is set.
    */

@@ -60,7 +60,11 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   for (int k = 0; k < VANE_N_LOSSES; k++)
     slots->combine.weight[k] = vane_loss_weight(config, k);
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
-                                     .on_nonfinite = config->train_on_nonfinite};
+                                     .clip_zscore = config->grad_clip_zscore,
+                                     .on_nonfinite = config->train_on_nonfinite,
+                                     .spike_mode = config->train_spike_mode,
+                                     .spike_window = config->train_spike_window,
+                                     .spike_threshold = config->train_spike_threshold};
   vane_arena_init(&slots->arena, "gradient slots");
   return reserve(slots);
 }

@@ -68,7 +68,7 @@ static vane_status reserve(experiment *lab) {
 
 /* --- steps --- */
 
-/* Where Adam's step stops shrinking what it steps along: 2(1 + b1) / ((1 - b1) lr) (N38). */
+/* Where Adam's step stops shrinking what it steps along: 2(1 + b1) / ((1 - b1) lr). */
 static double limit_of(const vane_trainer *trainer, const vane_step_record *record) {
   double beta1 = trainer->adam.beta1, lr = vane_record_lr(record);
   return lr > 0 ? 2 * (1 + beta1) / ((1 - beta1) * lr) : (double)INFINITY;
@@ -105,7 +105,7 @@ static void note(experiment *lab, int64_t i, const vane_step_record *record) {
 static void time_block(experiment *lab, int64_t i) {
   if ((i + 1) % BLOCK_STEPS)
     return;
-  double now_s = vane_clock_s();
+  double now_s = vane_clock_thread_s();
   lab->block_us[lab->n_blocks++] = 1e6 * (now_s - lab->block_began_s) / BLOCK_STEPS;
   lab->block_began_s = now_s;
 }
@@ -131,9 +131,9 @@ static vane_status save(experiment *lab) {
   const vane_lab_options *options = lab->options;
   if (!options->run || lab->trainer->step % options->save_every)
     return VANE_OK;
-  double began_s = vane_clock_s();
+  double began_s = vane_clock_thread_s();
   vane_status status = vane_checkpoint_save(lab->trainer, options->run, (vane_best){0}, false);
-  lab->block_began_s += vane_clock_s() - began_s;
+  lab->block_began_s += vane_clock_thread_s() - began_s;
   return status;
 }
 
@@ -148,7 +148,7 @@ static void end_halted(vane_lab_curve *curve, int64_t i) {
 
 static vane_status run_steps(experiment *lab) {
   vane_step_record record;
-  lab->block_began_s = vane_clock_s();
+  lab->block_began_s = vane_clock_thread_s();
   for (int64_t i = 0; i < lab->curve->n; i++) {
     VANE_TRY(step(lab, &record));
     note(lab, i, &record);

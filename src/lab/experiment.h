@@ -11,7 +11,7 @@
 typedef struct vane_lab_point {
   int64_t step, steps;
   double loss, best;       /* means over an epoch */
-  double curvature, limit; /* in Adam's metric; where Adam loses its balance (N38) */
+  double curvature, limit; /* in Adam's metric; where Adam loses its balance */
 } vane_lab_point;
 
 typedef struct vane_lab_options {
@@ -32,7 +32,8 @@ typedef struct vane_lab_curve {
   double *mean;       /* [n], over an epoch */
   double *curvature;  /* [n], NaN until the guard has measured it */
   double *limit;      /* [n] */
-  double us_per_step; /* median over blocks of steps, loading and reading included */
+  double us_per_step; /* of the training thread's own processor time, median over blocks of
+                         steps; problems compute on this one thread */
 } vane_lab_curve;
 
 /* Trains to config->train_steps. finish takes a zeroed curve. */

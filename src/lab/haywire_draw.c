@@ -85,6 +85,7 @@ static void print_script(FILE *script, const vane_lab_finding *findings, int64_t
           "set datafile separator ','\nset datafile missing ''\n"
           "set logscale xy\nset autoscale xfix\nset format y '%%.0e'\nset xlabel 'step'\n"
           "set key left bottom\nset grid lc rgb '#dddddd'\n"
+          "set offsets graph 0, graph 0, graph 0.05, graph 0\n"
           "set multiplot layout %d,%" PRId64 "\n",
           n_problems * PANEL_WIDTH, (curvatures ? 2 : 1) * PANEL_HEIGHT, curvatures ? 2 : 1,
           n_problems);

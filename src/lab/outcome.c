@@ -61,12 +61,12 @@ void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
       if (!outcome->first_spike)
         outcome->first_spike = step;
     }
-    if (i >= late)
-      outcome->late_worst = fmax(outcome->late_worst, means[i]);
+    if (i < late)
+      continue;
+    outcome->late_worst = fmax(outcome->late_worst, means[i]);
+    /* Infinite from the first loss on is no better. */
+    double ratio = isfinite(means[i]) ? means[i] / outcome->best : (double)INFINITY;
+    outcome->setback = fmax(outcome->setback, ratio);
   }
   outcome->late = median(means + late, n - late);
-}
-
-double vane_lab_setback(const vane_lab_outcome *outcome) {
-  return outcome->late_worst / outcome->best;
 }

@@ -21,6 +21,8 @@ typedef struct vane_lab_outcome {
   int64_t best_step; /* steps count from 1 */
   double late;       /* median of the last quarter */
   double late_worst; /* highest there; infinity where it was not finite */
+  double setback;    /* the most that a loss there was above the lowest before it, as a ratio: 100
+                        is a failure by any measure, 1 a run that only gets better */
   int64_t spikes;
   int64_t late_spikes;              /* those that began after the first quarter */
   int64_t first_spike;              /* the step where the first one began; 0: none */
@@ -37,8 +39,5 @@ double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window);
 /* Judges `means` [n], n at least 1. `first` steps were taken before the first of them. */
 void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
                     vane_lab_outcome *outcome);
-
-/* The worst late loss relative to the best one: 100 and more is a failure by any measure. */
-double vane_lab_setback(const vane_lab_outcome *outcome);
 
 #endif

@@ -14,11 +14,11 @@ json_t *vane_lab_outcome_to_json(const vane_lab_outcome *outcome) {
   return json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "steps",
                    (json_int_t)outcome->steps, "best", of_number(outcome->best), "best_step",
                    (json_int_t)outcome->best_step, "late", of_number(outcome->late), "late_worst",
-                   of_number(outcome->late_worst), "setback", of_number(vane_lab_setback(outcome)),
-                   "spikes", (json_int_t)outcome->spikes, "late_spikes",
-                   (json_int_t)outcome->late_spikes, "first_spike",
-                   (json_int_t)outcome->first_spike, "reached", reached, "us_per_step",
-                   of_number(outcome->us_per_step), "strain", of_number(outcome->strain));
+                   of_number(outcome->late_worst), "setback", of_number(outcome->setback), "spikes",
+                   (json_int_t)outcome->spikes, "late_spikes", (json_int_t)outcome->late_spikes,
+                   "first_spike", (json_int_t)outcome->first_spike, "reached", reached,
+                   "us_per_step", of_number(outcome->us_per_step), "strain",
+                   of_number(outcome->strain));
 }
 
 static bool get_number(const json_t *object, const char *key, double *value) {
@@ -45,6 +45,7 @@ bool vane_lab_outcome_from_json(const json_t *object, vane_lab_outcome *outcome)
          get_count(object, "best_step", &outcome->best_step) &&
          get_number(object, "late", &outcome->late) &&
          get_number(object, "late_worst", &outcome->late_worst) &&
+         get_number(object, "setback", &outcome->setback) &&
          get_count(object, "spikes", &outcome->spikes) &&
          get_count(object, "late_spikes", &outcome->late_spikes) &&
          get_count(object, "first_spike", &outcome->first_spike) &&

@@ -27,7 +27,7 @@ static void sum_up(const vane_lab_cell *cells, int64_t n, vane_lab_row *row) {
   for (int64_t i = 0; i < n; i++) {
     const vane_lab_outcome *outcome = &cells[i].outcome;
     values[i] = outcome->late;
-    row->worst_setback = fmax(row->worst_setback, vane_lab_setback(outcome));
+    row->worst_setback = fmax(row->worst_setback, outcome->setback);
     row->spikes += outcome->spikes;
     row->late_spikes += outcome->late_spikes;
   }

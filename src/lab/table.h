@@ -12,7 +12,7 @@ typedef struct vane_lab_row {
   const vane_lab_remedy *remedy;
   int64_t n;                        /* seeds */
   double best_late, median_late;    /* of the median losses of the last quarter */
-  double worst_setback;             /* the worst of the highest late loss over the best loss */
+  double worst_setback;             /* the largest of the seeds' */
   int64_t spikes, late_spikes;      /* of all seeds together */
   int64_t reached[VANE_LAB_LEVELS]; /* median of the steps; 0: most seeds never did */
   double us_per_step;               /* median */

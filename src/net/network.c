@@ -58,6 +58,8 @@ static vane_status reserve(vane_network *network) {
   VANE_TRY(vane_arena_reserve(&network->stored,
                               (size_t)vane_trunk_running_count(network->trunk) * real,
                               &network->running_item, "running statistics"));
+  VANE_TRY(vane_arena_reserve(&network->stored, network->block->shadow_bytes, &network->shadow_item,
+                              "weights as convolutions read them"));
   VANE_TRY(vane_arena_reserve(&network->staging, pixels, &network->pixels_item, "pixels"));
   VANE_TRY(
       vane_arena_reserve(&network->activations, features, &network->features_item, "features"));
@@ -82,12 +84,15 @@ vane_status vane_network_allocate(vane_network *network) {
   network->weights = vane_arena_at(&network->stored, network->weights_item);
   if (vane_trunk_running_count(network->trunk))
     network->running = vane_arena_at(&network->stored, network->running_item);
+  if (network->block->shadow_bytes)
+    network->shadow = vane_arena_at(&network->stored, network->shadow_item);
   network->pixels = vane_arena_at(&network->staging, network->pixels_item);
   network->features = vane_arena_at(&network->activations, network->features_item);
   vane_heads_bind(&network->heads, &network->activations);
   vane_losses_bind(&network->losses, &network->staging, &network->activations);
   device->memory.bind_workspace(device, vane_arena_at(&network->workspace, network->workspace_item),
                                 network->workspace.total_bytes);
+  VANE_TRY(device->block.bind(device, network->block, network->weights, network->shadow));
   return vane_trunk_bind(network->trunk, &network->activations);
 }
 
@@ -122,13 +127,13 @@ vane_status vane_network_create(const vane_config *config, vane_device *device, 
 void vane_network_destroy(vane_network *network) {
   if (!network)
     return;
+  network->device->block.destroy(network->device, network->block); /* bound to what is freed now */
   vane_network_unseal(network->device, &network->workspace);
   vane_network_unseal(network->device, &network->staging);
   vane_network_unseal(network->device, &network->activations);
   vane_network_unseal(network->device, &network->stored);
   vane_heads_finish(&network->heads);
   vane_trunk_destroy(network->trunk);
-  network->device->block.destroy(network->device, network->block);
   vane_parameters_finish(&network->parameters);
   free(network);
 }

@@ -8,7 +8,7 @@
 #include "net/losses.h"
 #include "net/trunk.h"
 
-/* Pointers named weights, running, pixels and features are device memory. */
+/* Pointers named weights, shadow, running, pixels and features are device memory. */
 typedef struct vane_network {
   const vane_config *config; /* borrowed */
   vane_device *device;       /* borrowed */
@@ -24,10 +24,11 @@ typedef struct vane_network {
   /* One arena per lifetime, sealed by allocate. */
   vane_arena stored, activations, staging, workspace;
   void *weights;   /* of the block of parameters */
+  void *shadow;    /* what block.bind was given, NULL where the device has no use for one */
   void *running;   /* the block of running statistics, NULL without norm */
   uint8_t *pixels; /* [N, H, W, C] */
   void *features;  /* [N, F] */
-  int64_t weights_item, running_item, pixels_item, features_item, workspace_item;
+  int64_t weights_item, shadow_item, running_item, pixels_item, features_item, workspace_item;
 } vane_network;
 
 /* Plans everything: layers, parameters, and how much memory they take. `n_micro` divides `batch`.

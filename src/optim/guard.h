@@ -1,5 +1,5 @@
 /* The stability guard: Adam is stable while the learning rate times the largest curvature in its
- * own metric stays below a limit (N42). A probe measures that curvature (train/probe.h), and the
+ * own metric stays below a limit (N38). A probe measures that curvature (train/probe.h), and the
  * guard keeps the learning rate below its share of the limit. */
 #ifndef VANE_OPTIM_GUARD_H
 #define VANE_OPTIM_GUARD_H

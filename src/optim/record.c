@@ -38,6 +38,7 @@ void vane_step_input_fill(const vane_config *config, int64_t step,
   for (int k = 0; k < VANE_N_HEADS; k++)
     input->inv_count[k] = n_counted[k] > 0 ? 1 / (double)n_counted[k] : 0;
   shuffle_projection((uint64_t)config->seed, step, input->projection_order);
+  input->watch = config->optim_telemetry_every > 0 && step % config->optim_telemetry_every == 0;
 }
 
 void vane_adam_desc_fill(const vane_config *config, vane_adam_desc *desc) {

@@ -1,6 +1,6 @@
 /* The guard's probe: the gradient of a step's batch is taken a second time, at the moved
  * parameters, under the coefficients, mix and clip that the step had. How much it changed along the
- * step is the curvature there (N40), from which the guard's limit follows.
+ * step is the curvature there (N36), from which the guard's limit follows.
  *
  * A probe has a record of its own and a block of gradients of its own; of the step it leaves alone
  * the record but for record->guard, moments, running statistics, and the gradients in

@@ -4,9 +4,35 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "optim/telemetry.h"
+
+enum {
+  N_OF_A_STEP = 96, /* losses, norms, cosines, clips, weights, scores: room to spare */
+  N_OF_ADAM = 5     /* per tensor, and of all */
+};
+
+vane_status vane_report_init(vane_report *report, const vane_trainer *trainer) {
+  int64_t tensors = trainer->config.optim_telemetry_tensors ? trainer->network->parameters.n : 0;
+  *report = (vane_report){.capacity = N_OF_A_STEP + N_OF_ADAM * tensors};
+  report->tags = calloc((size_t)report->capacity, sizeof *report->tags);
+  report->metrics = calloc((size_t)report->capacity, sizeof *report->metrics);
+  if (report->tags && report->metrics)
+    return VANE_OK;
+  vane_report_finish(report);
+  return vane_fail(VANE_ERR_MEMORY, "no memory for the metrics of a report");
+}
+
+void vane_report_finish(vane_report *report) {
+  free(report->tags);
+  free(report->metrics);
+  *report = (vane_report){0};
+}
 
 void vane_report_add(vane_report *report, double value, const char *format, ...) {
-  if (report->n == VANE_REPORT_MAX_METRICS)
+  if (report->n == report->capacity)
     return;
   char *tag = report->tags[report->n];
   va_list arguments;
@@ -25,6 +51,8 @@ static void add_clips(vane_report *report, const vane_trainer *trainer, const va
                         vane_loss_names[k]);
   if (config->grad_clip_global > 0)
     vane_report_add(report, sum->clipped_global / sum->steps, "clipped/global");
+  if (config->grad_clip_zscore > 0)
+    vane_report_add(report, sum->clipped_zscore / sum->steps, "clipped/zscore");
   if (config->grad_clip_average_norm > 0)
     vane_report_add(report, sum->clipped_average / sum->steps, "clipped/average_norm");
 }
@@ -77,6 +105,36 @@ void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
       vane_report_add(report, record->weight[k], "weight/%s", vane_loss_names[k]);
   add_guard(report, trainer, record);
   vane_report_add(report, sum->skipped, "skipped");
+  if (trainer->config.train_spike_mode != VANE_SPIKE_OFF)
+    vane_report_add(report, sum->spikes, "spikes");
+}
+
+/* `place`: "", or a tensor's name and a slash. */
+static void add_seen(vane_report *report, const vane_adam_telemetry *seen, const char *place) {
+  if (!(seen->live > 0))
+    return;
+  vane_report_add(report, vane_telemetry_rms(seen), "adam/%srms", place);
+  vane_report_add(report, seen->largest, "adam/%slargest_update", place);
+  vane_report_add(report, vane_telemetry_update_to_weight(seen), "adam/%supdate_to_weight", place);
+  vane_report_add(report, vane_telemetry_below_epsilon(seen), "adam/%sbelow_epsilon", place);
+  vane_report_add(report, seen->underflows, "adam/%sv_underflows", place);
+}
+
+void vane_report_add_telemetry(vane_report *report, const vane_trainer *trainer,
+                               const vane_adam_telemetry *parts) {
+  const vane_parameters *parameters = &trainer->network->parameters;
+  const vane_block *block = trainer->network->block;
+  vane_adam_telemetry all = {0};
+  for (int64_t i = 0; i < block->n_segments; i++)
+    vane_telemetry_add(&all, block, parts, i);
+  add_seen(report, &all, "");
+  for (int64_t i = 0; trainer->config.optim_telemetry_tensors && i < block->n_segments; i++) {
+    char place[sizeof parameters->items[i].name + 1];
+    vane_adam_telemetry seen = {0};
+    vane_telemetry_add(&seen, block, parts, i);
+    snprintf(place, sizeof place, "%s/", parameters->items[i].name);
+    add_seen(report, &seen, place);
+  }
 }
 
 void vane_report_add_scores(vane_report *report, const vane_scores *scores) {

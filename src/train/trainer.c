@@ -7,17 +7,25 @@
 #include "optim/record.h"
 #include "train/probe.h"
 
+size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer) {
+  bool kept = trainer->config.optim_telemetry_every > 0;
+  return kept ? (size_t)trainer->network->block->n_parts * sizeof *trainer->telemetry : 0;
+}
+
 static vane_status reserve(vane_trainer *trainer) {
   const vane_network *network = trainer->network;
   size_t real = trainer->device->real_bytes;
   size_t parameters = (size_t)network->parameters.total * real;
   size_t running = (size_t)vane_trunk_running_count(network->trunk) * real;
+  size_t telemetry = vane_trainer_telemetry_bytes(trainer);
   VANE_TRY(vane_arena_reserve(&trainer->moments, parameters, &trainer->m_item, "m"));
   VANE_TRY(vane_arena_reserve(&trainer->moments, parameters, &trainer->v_item, "v"));
   VANE_TRY(vane_arena_reserve(&trainer->moments, trainer->config.optim_amsgrad ? parameters : 0,
                               &trainer->v_max_item, "largest v"));
   VANE_TRY(vane_arena_reserve(&trainer->metrics, running, &trainer->pending_item,
                               "running statistics of a step"));
+  VANE_TRY(vane_arena_reserve(&trainer->metrics, telemetry, &trainer->telemetry_item,
+                              "telemetry of Adam"));
   VANE_TRY(vane_arena_reserve(&trainer->metrics, sizeof *trainer->record, &trainer->record_item,
                               "step record"));
   return vane_arena_reserve(&trainer->metrics, sizeof *trainer->eval_record,
@@ -31,6 +39,8 @@ static void bind(vane_trainer *trainer) {
     trainer->v_max = vane_arena_at(&trainer->moments, trainer->v_max_item);
   if (trainer->network->running)
     trainer->pending = vane_arena_at(&trainer->metrics, trainer->pending_item);
+  if (vane_trainer_telemetry_bytes(trainer) > 0)
+    trainer->telemetry = vane_arena_at(&trainer->metrics, trainer->telemetry_item);
   trainer->record = vane_arena_at(&trainer->metrics, trainer->record_item);
   trainer->eval_record = vane_arena_at(&trainer->metrics, trainer->eval_record_item);
 }
@@ -167,7 +177,8 @@ vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer) {
                             .gradients = trainer->slots.gradients,
                             .m = trainer->m,
                             .v = trainer->v,
-                            .v_max = trainer->v_max};
+                            .v_max = trainer->v_max,
+                            .telemetry = trainer->telemetry};
 }
 
 /* Arenas that a run has no use for are left out. */

@@ -18,7 +18,8 @@ typedef struct vane_probe {
 } vane_probe;
 
 typedef struct vane_trainer {
-  vane_config config;    /* a copy: the run's settings do not change under it */
+  vane_config config;    /* a copy: of the run's settings only data.train.passed_over changes, when
+                            the run is rolled back */
   vane_device *device;   /* owned */
   vane_network *network; /* owned */
   vane_slots slots;
@@ -27,13 +28,15 @@ typedef struct vane_trainer {
   /* Owned: a training step and an evaluated batch, as the device recorded them. The settings in
    * `slots` and `adam` are part of the record, so whoever changed one would have to destroy it. */
   vane_graph *graph, *eval_graph;
-  int64_t step; /* steps finished */
+  int64_t step;        /* steps finished */
+  int64_t n_rollbacks; /* of the run so far */
   /* Device memory. */
   vane_arena moments, metrics;
-  void *m, *v, *v_max; /* v_max NULL without AMSGrad */
-  void *pending;       /* running statistics of the step under way, NULL without norm */
+  void *m, *v, *v_max;            /* v_max NULL without AMSGrad */
+  void *pending;                  /* running statistics of the step under way, NULL without norm */
+  vane_adam_telemetry *telemetry; /* NULL without optim.telemetry */
   vane_step_record *record, *eval_record;
-  int64_t m_item, v_item, v_max_item, pending_item, record_item, eval_record_item;
+  int64_t m_item, v_item, v_max_item, pending_item, telemetry_item, record_item, eval_record_item;
   /* Host memory. */
   float *targets; /* [VANE_N_TARGET_ROWS, N] */
 } vane_trainer;
@@ -47,6 +50,8 @@ void vane_trainer_destroy(vane_trainer *trainer); /* takes NULL */
 
 /* What Adam works on. */
 vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer);
+/* Bytes of `telemetry`; 0 where none is kept. */
+size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer);
 
 /* What lies where: one line per arena and, indented, its largest items, for people. */
 VANE_CHECKED

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Adam's machine code, for every architecture: the loop over the parameters moves 128 bits at a time,
-exactly what Adam has to move, and computes nothing in double; what is narrower is the tail. No
-local memory anywhere.
+"""Adam's machine code, for every architecture: the loops over the parameters move 128 bits at a time,
+exactly what Adam has to move, and compute nothing in double; what is narrower is the tail, and the
+shadow: four numbers of 16 bits. No local memory anywhere.
 
   check_adam.py BUILD
 
@@ -18,12 +18,16 @@ import sys
 
 import kernels
 
-# Arrays that a variant reads and writes, one 128-bit access each per turn of the loop (parameters,
-# gradients and both moments; with AMSGrad the largest second moment too), and the bytes per
-# parameter that follow.
-MOVES = {"k_adam<false>": (4, 3, 28), "k_adam<true>": (5, 4, 36)}
+# Arrays that a variant reads and writes, one 128-bit access each per turn of a loop (parameters,
+# gradients and both moments; with AMSGrad the largest second moment too). By the bits of
+# kernels/adam.cu's MODE: where it keeps telemetry there is a second loop, for the steps that are
+# watched.
+AMSGRAD, TELEMETRY = 1, 2
+MOVES = {f"k_adam<{mode}>": (5, 4) if mode & AMSGRAD else (4, 3) for mode in range(4)}
+# Each loop twice: for parameters without a shadow, and for those with one, with a store of 64 bits.
+N_LOOPS = {f"k_adam<{mode}>": 4 if mode & TELEMETRY else 2 for mode in range(4)}
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
-WIDE = 16
+WIDE, NARROW = 16, 8  # bytes
 
 INSTRUCTION = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")
 
@@ -65,10 +69,11 @@ def loops(code):
 
 
 def called(code, inside):
-    """The instructions that a loop calls: from each target on to the return."""
+    """The instructions that a loop calls: from each target on to the return. A call to just behind
+    itself is how the loop is left on sm_80 to sm_89."""
     found = []
-    for _, opcode, operands in inside:
-        if opcode.startswith("CALL"):
+    for address, opcode, operands in inside:
+        if opcode.startswith("CALL") and not 0 < (target(operands) or 0) - address <= 0x20:
             for instruction in code:
                 if instruction[0] >= (target(operands) or 0):
                     found.append(instruction)
@@ -91,43 +96,54 @@ def accesses(code, kind):
     return [width(opcode) for _, opcode, _ in code if opcode.split(".")[0] == kind]
 
 
-def check(name, code):
+def check_loop(code, span, moves, n_shadows):
     """What is wrong, and what the loop does."""
-    if name not in MOVES:
-        return ["a variant of which nobody said what it moves"], ""
-    n_loads, n_stores, bytes_each = MOVES[name]
-    wrong = []
-    if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
-        wrong.append(f"local memory: {', '.join(local)}")
-
-    spans = [span for span in loops(code)
-             if WIDE in accesses([i for i in code if span[0] <= i[0] <= span[1]], "LDG")]
-    if len(spans) != 1:
-        return wrong + [f"{len(spans)} loops load 128 bits at a time, not one"], ""
-    first, last = spans[0]
+    first, last = span
     inside = [i for i in code if first <= i[0] <= last]
-    outside = [i for i in code if not first <= i[0] <= last]
     loads, stores = accesses(inside, "LDG"), accesses(inside, "STG")
+    n_loads, n_stores = moves
     n_turns = len(loads) // n_loads or 1  # the compiler may take several at once
-    for kind, widths, n in (("loads", loads, n_loads), ("stores", stores, n_stores)):
-        if set(widths) != {WIDE}:
+    wrong = []
+    for kind, widths, n, n_narrow in (("loads", loads, n_loads, 0), ("stores", stores, n_stores, n_shadows)):
+        if set(widths) - {WIDE} - ({NARROW} if n_narrow else set()):
             wrong.append(f"{kind} of {sorted(widths)} bytes in the loop")
-        if len(widths) != n * n_turns:
-            wrong.append(f"{len(widths)} {kind} in the loop, not {n * n_turns}")
+        if (widths.count(NARROW), widths.count(WIDE)) != (n_narrow * n_turns, n * n_turns):
+            wrong.append(f"{len(widths)} {kind} in the loop, not {(n + n_narrow) * n_turns}")
     moved = (sum(loads) + sum(stores)) / (n_turns * WIDE // 4)
-    if moved != bytes_each:
+    if moved != (bytes_each := 4 * (n_loads + n_stores) + 2 * n_shadows):
         wrong.append(f"{moved} bytes per parameter, not {bytes_each}")
     if generic := sorted({opcode for _, opcode, _ in inside if opcode.split(".")[0] in ("LD", "ST", "ATOM", "RED")}):
         wrong.append(f"in the loop: {', '.join(generic)}")
     if doubles := sorted({opcode for _, opcode, _ in inside + called(code, inside) if is_double(opcode)}):
         wrong.append(f"double precision in the loop: {', '.join(doubles)}")
-    if WIDE in accesses(outside, "STG"):
-        wrong.append("128-bit stores outside the loop")
-    early = [i for i in code if i[0] < first]
-    if accesses(early, "STG"):
-        wrong.append("stores before the loop")
-    return wrong, (f"{len(loads)} loads and {len(stores)} stores of 128 bits, {moved:.0f} bytes per parameter, "
-                   f"{len(inside)} instructions in the loop")
+    return wrong, (f"{len(loads)} loads and {stores.count(WIDE)} stores of 128 bits, {stores.count(NARROW)} of 64, "
+                   f"{moved:.0f} bytes per parameter, {len(inside)} instructions in the loop")
+
+
+def check(name, code):
+    """What is wrong, and what its loops do."""
+    if name not in MOVES:
+        return ["a variant of which nobody said what it moves"], ""
+    wrong, does = [], []
+    if local := sorted({opcode for _, opcode, _ in code if opcode.split(".")[0] in ("LDL", "STL")}):
+        wrong.append(f"local memory: {', '.join(local)}")
+
+    def within(span, kind):
+        return accesses([i for i in code if span[0] <= i[0] <= span[1]], kind)
+
+    spans = [span for span in loops(code) if WIDE in within(span, "LDG")]
+    if len(spans) != N_LOOPS[name]:
+        return wrong + [f"{len(spans)} loops load 128 bits at a time, not {N_LOOPS[name]}"], ""
+    spans.sort(key=lambda span: within(span, "STG").count(NARROW))
+    for i, span in enumerate(spans):
+        more, text = check_loop(code, span, MOVES[name], n_shadows=2 * i // len(spans))
+        wrong += more
+        does.append(text)
+    if WIDE in accesses([i for i in code if not any(a <= i[0] <= b for a, b in spans)], "STG"):
+        wrong.append("128-bit stores outside the loops")
+    if accesses([i for i in code if i[0] < min(spans)[0]], "STG"):
+        wrong.append("stores before the loops")
+    return wrong, "; ".join(does)
 
 
 def main():

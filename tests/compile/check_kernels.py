@@ -57,6 +57,7 @@ FLOORS = {
     "k_norm_statistics": 3 / 8,
     "k_norm_sums": 3 / 8,
     "k_relu": 1 / 2,
+    "k_stream": 1 / 2,
 }
 
 # Kernels that may use local memory, and why.

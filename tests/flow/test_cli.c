@@ -86,10 +86,10 @@ static void put_config(scratch *area) {
 
 static void test_help(void **state) {
   static const char *const calls[] = {
-      "--help",       "train --help",       "eval --help",          "predict --help",
-      "data --help",  "data make --help",   "data check --help",    "inspect --help",
-      "bench --help", "doctor --help",      "bench step --help",    "bench adam --help",
-      "lab --help",   "lab haywire --help", "doctor epsilon --help"};
+      "--help",       "train --help",       "eval --help",       "predict --help",
+      "data --help",  "data make --help",   "data check --help", "inspect --help",
+      "bench --help", "doctor --help",      "bench step --help", "bench adam --help",
+      "lab --help",   "lab haywire --help", "lab replay --help", "doctor epsilon --help"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
     assert_int_equal(done.exit_status, 0);
@@ -131,7 +131,15 @@ static void test_wrong_calls(void **state) {
                                       "bench step small.yaml --batches 3",
                                       "bench step small.yaml --device abacus",
                                       "bench adam small.yaml",
-                                      "bench adam --tensors 3",
+                                      "bench adam --tensors 0",
+                                      "bench adam --parameters 10,,3",
+                                      "bench adam --parameters 10 --largest 5",
+                                      "bench adam --modes adam,eve",
+                                      "bench adam --modes ada",
+                                      "bench adam --caches hot",
+                                      "bench adam --seconds 0",
+                                      "bench adam --parameters 2 --tensors 3",
+                                      "bench data small.yaml --csv",
                                       "bench data",
                                       "lab",
                                       "lab dance",
@@ -141,6 +149,8 @@ static void test_wrong_calls(void **state) {
                                       "lab haywire --seeds 0",
                                       "lab haywire --seeds 1001",
                                       "lab haywire --set sed=1",
+                                      "lab replay",
+                                      "lab replay a b",
                                       "lab remedies",
                                       "lab remedies --out x --json",
                                       "lab remedies --out x --remedy amsgrat",
@@ -167,6 +177,7 @@ static void test_failures(void **state) {
   expect(*state, 1, "inspect none");
   expect(*state, 1, "inspect small.yaml");
   expect(*state, 1, "bench step none.yaml");
+  expect(*state, 1, "lab replay none");
 }
 
 /* --- data --- */
@@ -365,13 +376,105 @@ static void test_bench(void **state) {
   expect_keys(data, "images_per_s", "threads", "seconds", "waited_s");
   assert_int_equal((int)number_at(data, NULL, "batches"), 3);
   json_decref(data);
+}
 
-  json_t *adam = call_json(area, "bench adam --parameters 1000 --tensors 3 --json");
-  expect_keys(adam, "device", "triad_gb_per_s", "sizes");
-  const json_t *size = json_array_get(json_object_get(adam, "sizes"), 0);
-  expect_keys(size, "parameters", "tensors", "ms", "fastest_ms", "gb_per_s");
-  assert_int_equal((int)number_at(size, NULL, "tensors"), 3);
+/* ---- bench adam ---- */
+
+/* Answers every question with a figure and a null. */
+#define PEER                                                                                       \
+  "--peer \"while read -r question; do echo '{\\\"ours, 1\\\": 2.5, \\\"theirs\\\": null}'; "      \
+  "done\""
+#define FEW "--device cpu --seconds 0.001 "
+
+static void test_bench_adam_json(void **state) {
+  json_t *adam = call_json(*state, "bench adam " FEW "--parameters 1000,2 --tensors 1,3 --modes "
+                                   "hat,amsgrad --json " PEER);
+  expect_keys(adam, "device", "description", "lines");
+  const json_t *lines = json_object_get(adam, "lines"), *line;
+  size_t i;
+  /* 1,000 parameters in 1 and 3 tensors, 2 in 1: two modes, warm and cold. */
+  assert_int_equal(json_array_size(lines), 12);
+  json_array_foreach(lines, i, line) {
+    expect_keys(line, "parameters", "tensors", "mode", "cache", "ms", "fastest_ms", "model_bytes",
+                "gb_per_s", "stream_gb_per_s", "stream_past_caches_gb_per_s", "share", "ulp",
+                "launches", "rounds", "peers");
+    expect_keys(json_object_get(line, "ulp"), "theta", "m", "v");
+    assert_true(number_at(line, "ulp", "theta") <= 2);
+    assert_true(number_at(line, NULL, "share") > 0);
+    assert_true(json_is_null(json_object_get(line, "launches")));
+    assert_true(number_at(line, "peers", "ours, 1") == 2.5);
+  }
+  line = json_array_get(lines, 7);
+  assert_int_equal((int)number_at(line, NULL, "parameters"), 1000);
+  assert_int_equal((int)number_at(line, NULL, "tensors"), 3);
+  assert_int_equal((int)number_at(line, NULL, "model_bytes"), 36000);
+  assert_string_equal(json_string_value(json_object_get(line, "mode")), "amsgrad");
+  assert_string_equal(json_string_value(json_object_get(line, "cache")), "cold");
   json_decref(adam);
+}
+
+static int count_of(const char *text, char letter) {
+  int n = 0;
+  for (; *text; text++)
+    n += *text == letter;
+  return n;
+}
+
+static void test_bench_adam_csv(void **state) {
+  outcome done = call(*state, "bench adam " FEW "--parameters 1000 --modes all --csv " PEER);
+  assert_int_equal(done.exit_status, 0);
+  assert_int_equal(count_of(done.out, '\n'), 1 + 7 * 2);
+  char *rest = done.out, *line;
+  int n = 0;
+  while ((line = strtok_r(rest, "\n", &rest)) != NULL)
+    /* The heading has a comma in a name, in quotes. */
+    assert_int_equal(count_of(line, ','), n++ == 0 ? 18 : 17);
+  assert_non_null(strstr(done.out, "parameters,tensors,mode,cache,ms,"));
+  release(&done);
+}
+
+/* For people; whoever goes away is named. */
+static void test_bench_adam_table(void **state) {
+  outcome done = call(*state, "bench adam " FEW "--largest 1000 --caches warm " PEER);
+  assert_int_equal(done.exit_status, 0);
+  assert_int_equal(count_of(done.out, '\n'), 4); /* device, units, heading, 1,000 parameters */
+  assert_non_null(strstr(done.out, "2.5000 ms"));
+  assert_non_null(strstr(done.out, "ours, 1"));
+  release(&done);
+  done = call(*state, "bench adam " FEW "--parameters 1000 --peer true");
+  assert_int_equal(done.exit_status, 1);
+  assert_non_null(strstr(done.err, "true has ended"));
+  release(&done);
+  done = call(*state, "bench adam " FEW "--parameters 1000 --peer 'echo no; cat'");
+  assert_int_equal(done.exit_status, 1);
+  assert_non_null(strstr(done.err, "no JSON object: no"));
+  release(&done);
+}
+
+static void test_bench_adam_plot(void **state) {
+  scratch *area = *state;
+  outcome none = call(area, "bench adam " FEW "--parameters 1000 --plot a.jpg");
+  assert_int_equal(none.exit_status, 2);
+  assert_non_null(strstr(none.err, ".png"));
+  release(&none);
+  none = call(area, "bench adam " FEW "--parameters 1000 --plot a.png --json >json; "
+                    "PATH=/nowhere " VANE " bench adam --parameters 1000 --plot b.png");
+  assert_int_equal(none.exit_status, 1);
+  assert_non_null(strstr(none.err, "gnuplot-nox"));
+  release(&none);
+  if (system("command -v gnuplot >/dev/null") != 0) {
+    print_message("SKIPPED: gnuplot is not installed\n");
+    return;
+  }
+  expect(area, 0, "bench adam " FEW "--parameters 1000,10000 --plot \"it's.svg\" " PEER);
+  expect(area, 0, "bench adam " FEW "--parameters 1000,10000 --plot a.png");
+  char *svg = slurp(area, "it's.svg"), *png = slurp(area, "a.png");
+  assert_non_null(strstr(svg, "<svg"));
+  assert_non_null(strstr(svg, "vane, cold"));
+  assert_non_null(strstr(svg, "ours, 1"));
+  assert_memory_equal(png, "\x89PNG\r\n\x1a\n", 8);
+  free(svg);
+  free(png);
 }
 
 /* --- lab --- */
@@ -410,6 +513,26 @@ static void test_lab(void **state) {
   release(&wrong);
 }
 
+/* A run that a learning rate beyond reason has ended leaves a box of its last step. */
+static void test_replay(void **state) {
+  scratch *area = *state;
+  put_config(area);
+  outcome ended = call(area, "train small.yaml --out run --set optim.lr=1e6 --set train.steps=200");
+  assert_int_equal(ended.exit_status, 1);
+  const char *told = strstr(ended.err, "vane: step ");
+  assert_non_null(told);
+  char replay[100];
+  snprintf(replay, sizeof replay, "lab replay run/boxes/step-%08ld",
+           strtol(told + strlen("vane: step "), NULL, 10));
+  release(&ended);
+  outcome done = call(area, replay);
+  assert_int_equal(done.exit_status, 0);
+  assert_non_null(strstr(done.out, "the same bits"));
+  assert_null(strstr(done.out, "OTHER BITS"));
+  assert_non_null(strstr(done.out, "scene "));
+  release(&done);
+}
+
 static void test_doctor(void **state) {
   json_t *facts = call_json(*state, "doctor --json");
   expect_keys(facts, "vane", "processor", "devices", "libraries", "data", "missing");
@@ -443,7 +566,12 @@ int main(void) {
       scratch_test(test_predict_images),
       scratch_test(test_inspect),
       scratch_test(test_bench),
+      scratch_test(test_bench_adam_json),
+      scratch_test(test_bench_adam_csv),
+      scratch_test(test_bench_adam_table),
+      scratch_test(test_bench_adam_plot),
       scratch_test(test_lab),
+      scratch_test(test_replay),
       scratch_test(test_doctor),
       scratch_test(test_doctor_epsilon),
   };

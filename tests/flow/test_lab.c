@@ -30,7 +30,7 @@ static void adam_learns_and_then_fails(void **state) {
     vane_lab_outcome outcome;
     vane_lab_curve_judge(&curve, 1.0, &outcome);
     assert_true(outcome.best < 1e-3 * curve.loss[0]);
-    if (vane_lab_setback(&outcome) < 100 || outcome.late_spikes == 0)
+    if (outcome.setback < 100 || outcome.late_spikes == 0)
       fail_msg("%s: best %g, worst late %g, %d spikes", epsilons[i], outcome.best,
                outcome.late_worst, (int)outcome.late_spikes);
     assert_true(outcome.us_per_step > 0);

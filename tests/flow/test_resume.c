@@ -1,6 +1,8 @@
 /* A run that was stopped and resumed equals the uninterrupted one, bit for bit. */
 #include "flow/small.h"
 
+#include <jansson.h>
+
 #include "base/file.h"
 #include "train/loop.h"
 
@@ -57,31 +59,75 @@ static void assert_same_tensors(const char *path_a, const char *path_b) {
   vane_safetensors_close(b);
 }
 
+/* The next line of metrics without its speeds, NULL at the end. */
+static json_t *read_line(FILE *file) {
+  char *text = NULL;
+  size_t capacity = 0;
+  json_t *line = NULL;
+  if (getline(&text, &capacity, file) > 0) {
+    line = json_loads(text, 0, NULL);
+    assert_non_null(line);
+    json_object_del(line, "speed");
+  }
+  free(text);
+  return line;
+}
+
+static FILE *open_metrics(const char *folder) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  return file;
+}
+
+/* Two runs report the same numbers, to the last digit. Returns how many lines tell of Adam. */
+static int assert_same_metrics(const char *folder_a, const char *folder_b) {
+  FILE *a = open_metrics(folder_a), *b = open_metrics(folder_b);
+  json_t *left = read_line(a), *right = read_line(b);
+  int n_of_adam = 0;
+  for (; left && right; left = read_line(a), right = read_line(b)) {
+    if (!json_equal(left, right))
+      fail_msg("%s and %s differ at step %lld", folder_a, folder_b,
+               (long long)json_integer_value(json_object_get(left, "step")));
+    n_of_adam += json_object_get(left, "adam") != NULL;
+    json_decref(left);
+    json_decref(right);
+  }
+  assert_true(!left && !right);
+  fclose(a);
+  fclose(b);
+  return n_of_adam;
+}
+
 static void stopped_runs_end_in_the_same_bits(void **state) {
   const scratch *area = *state;
-  static const char *const settings[][3] = {
-      {"model.norm=batch", "optim.amsgrad=true", "train.eval_every=3"},
-      {"grad.weighting=uncertainty", "grad.space=parameters", "train.accumulate=2"},
-      {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}"},
+  static const char *const settings[][4] = {
+      {"model.norm=batch", "optim.amsgrad=true", "train.eval_every=3", "optim.telemetry.every=1"},
+      {"grad.weighting=uncertainty", "grad.space=parameters", "train.accumulate=2",
+       "optim.telemetry={every: 3, tensors: true}"},
+      {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}",
+       "optim.telemetry.every=2"},
       /* Probed before and after the stop; the limit acts from the first probe on. */
       {"optim.guard={mode: on, every: 3, margin: 0.001}", "train.accumulate=2",
-       "optim.epsilon=1e-8"},
+       "optim.epsilon=1e-8", "optim.telemetry.every=2"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     char whole[512], parts[512], a[600], b[600];
     snprintf(whole, sizeof whole, "%s/whole-%d", area->folder, i);
     snprintf(parts, sizeof parts, "%s/parts-%d", area->folder, i);
-    train_until(whole, settings[i], 3, 8, 2);
+    train_until(whole, settings[i], 4, 8, 2);
     /* Schedules look at train.steps, so a stop is a run that ends with a step of the whole one. */
-    train_until(parts, settings[i], 3, 8, 1);
+    train_until(parts, settings[i], 4, 8, 1);
     snprintf(a, sizeof a, "%s/checkpoints/step-00000004.safetensors", parts);
     snprintf(b, sizeof b, "%s/checkpoints/last.safetensors", parts);
     assert_int_equal(remove(b), 0);
     assert_int_equal(link(a, b), 0);
-    train_until(parts, settings[i], 3, 8, 2);
+    train_until(parts, settings[i], 4, 8, 2);
     snprintf(a, sizeof a, "%s/checkpoints/step-00000008.safetensors", whole);
     snprintf(b, sizeof b, "%s/checkpoints/step-00000008.safetensors", parts);
     assert_same_tensors(a, b);
+    assert_int_equal(assert_same_metrics(whole, parts), i == 0 ? 4 : 2);
   }
 }
 

@@ -1,4 +1,4 @@
-/* Conformance of the curvature along Adam's step, and of what the guard makes of it (N40..N42). */
+/* Conformance of the curvature along Adam's step, and of what the guard makes of it (N36..N38). */
 #include "ops/side.h"
 
 /* Tails, an empty segment, and one that several blocks of threads share. */
@@ -155,7 +155,7 @@ static void check_quadratic(check *c) {
                                .coefficient = {1, 1, 1, 1, 0, 1},
                                .clip = 1.0};
     double k = curvature_of(c, &desc, &q, &record), root = sqrt(record.in.bias2);
-    double smallest = INFINITY, largest = 0.0;
+    double smallest = CHECK_INFINITY, largest = 0.0;
     for (int64_t i = 0; i < block; ++i) {
       double metric =
           mode & 1 ? (sqrt(q.v[i]) + desc.epsilon) / root : sqrt(q.v[i]) / root + desc.epsilon;

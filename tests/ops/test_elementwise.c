@@ -209,9 +209,37 @@ static void check_draw_in_parts(check *c) {
   side_end(&s);
 }
 
+/* The three arrays, one after the other. */
+static double *run_stream(check *c, vane_device *device, const double *to_in, const double *from_in,
+                          int64_t count, bool past_caches) {
+  side s = side_begin(device);
+  double *out = check_array(c, 3 * count);
+  void *to[3], *from = side_put(&s, from_in, count);
+  for (int k = 0; k < 3; ++k)
+    to[k] = side_put(&s, to_in + k * count, count);
+  check_ok(device->elementwise.stream(device, to, from, 0.5, count, past_caches));
+  for (int k = 0; k < 3; ++k)
+    side_read(&s, to[k], out + k * count, count);
+  side_end(&s);
+  return out;
+}
+
+static void check_stream(check *c) {
+  for (int i = 0; i < 9; ++i)
+    for (int bits = 0; bits < 4; ++bits) {
+      const bool exact = bits & 1, past_caches = bits & 2;
+      const double *to = check_inputs(c, 3 * counts[i], exact);
+      const double *from = check_inputs(c, counts[i], exact);
+      check_label(c, "%d reals%s", (int)counts[i], past_caches ? " past the caches" : "");
+      check_match(c, exact, "stream", "to",
+                  run_stream(c, c->subject, to, from, counts[i], past_caches),
+                  run_stream(c, c->oracle, to, from, counts[i], past_caches), 3 * counts[i]);
+    }
+}
+
 int main(void) {
-  const check_entry entries[] = {CHECK(check_input),        CHECK(check_relu),   CHECK(check_merge),
-                                 CHECK(check_accumulate),   CHECK(check_follow), CHECK(check_draw),
-                                 CHECK(check_draw_in_parts)};
+  const check_entry entries[] = {
+      CHECK(check_input),  CHECK(check_relu), CHECK(check_merge),         CHECK(check_accumulate),
+      CHECK(check_follow), CHECK(check_draw), CHECK(check_draw_in_parts), CHECK(check_stream)};
   return check_run("elementwise", entries, sizeof entries / sizeof entries[0]);
 }

@@ -35,11 +35,13 @@ static void check_run_often(check *c) {
     check_ok(device->memory.put(device, run.part, values, COUNT));
     check_ok(device->graph.run(device, &graph, add_twice, &run));
     side_read(&s, run.total, total, COUNT);
+    assert_true(device->graph.length(graph) == (device->asynchronous && turn > 0 ? 2 : 0));
     check_label(c, "run %d", turn);
     check_equal(c, "accumulate", "total", total, expected, COUNT);
   }
   device->graph.destroy(device, graph);
   device->graph.destroy(device, NULL);
+  assert_true(device->graph.length(NULL) == 0);
   side_end(&s);
 }
 

@@ -151,7 +151,8 @@ class Lane:
         for step in self.build.steps_to(test):
             if step["output"] in self.changed or step["output"] not in self.fetched:
                 self.fetch(step["output"])
-        self.changed = {step["output"] for step in after}
+                self.changed.discard(step["output"])
+        self.changed |= {step["output"] for step in after}  # also of tests that the next fault does not run
         for step in after:
             command = re.sub(r"-Werror(?!=)( all-warnings)?", "", self.here(step["command"]))
             done = subprocess.run(command, shell=True, cwd=self.folder, capture_output=True, text=True)

@@ -628,8 +628,9 @@ simgpu_kernel simgpu_kernel_count(const char *name) {
   std::lock_guard<std::recursive_mutex> hold(everything());
   simgpu_kernel sum = {};
   const size_t length = strlen(name);
-  for (const auto &[own, k] : kernels) {
-    if (own != name && (own.compare(0, length, name) != 0 || own[length] != '<'))
+  for (const auto &[launched, k] : kernels) {
+    const char *own = launched.c_str() + strspn(launched.c_str(), "("); // (k_adam<true, SHADOW>)
+    if (strncmp(own, name, length) != 0 || (own[length] != '\0' && own[length] != '<'))
       continue;
     sum.launches += k.launches;
     sum.blocks += k.blocks;

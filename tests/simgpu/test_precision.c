@@ -1,6 +1,10 @@
 /* Training in tf32 and bf16, beside fp32: the same start, the same batches,
- * and losses that fall alike. A recorded step equals an enqueued one here too. */
+ * and losses that fall alike. A recorded step equals an enqueued one here too; and whatever happens
+ * in a run, convolutions find in bf16 the weights that Adam has in fp32. */
 #include "flow/small.h"
+
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
 #ifdef VANE_SIMULATED
 #include "simgpu/simgpu.h"
 #endif
@@ -108,6 +112,110 @@ static void recorded_steps_give_the_same_bits(void **state) {
   }
 }
 
+/* ---- The weights as convolutions read them ---- */
+
+/* Every number of the shadow, padding included. */
+static void assert_shadow(const vane_trainer *trainer, const char *after) {
+  vane_device *device = trainer->device;
+  const vane_network *network = trainer->network;
+  const size_t bytes = network->block->shadow_bytes, n = bytes / sizeof(uint16_t);
+  float *weights = malloc(n * sizeof *weights + 1);
+  uint16_t *numbers = malloc(bytes + 1);
+  assert_true(weights && numbers && n >= (size_t)network->parameters.shared - 15);
+  assert_ok(device->memory.get(device, weights, network->weights, (int64_t)n));
+  assert_ok(device->memory.download(device, numbers, network->shadow, bytes));
+  assert_ok(device->memory.synchronize(device));
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, &weights[i], sizeof bits);
+    assert_true(isfinite(weights[i]));
+    if (numbers[i] != (bits + 0x7fff + (bits >> 16 & 1)) >> 16)
+      fail_msg("after %s: number %zu of the shadow is 0x%04x, the weight %a", after, i, numbers[i],
+               (double)weights[i]);
+  }
+  free(weights);
+  free(numbers);
+}
+
+/* A step whose gradient is not finite. */
+static void spoil_a_step(vane_trainer *trainer) {
+  vane_loader *loader;
+  const vane_batch *batch;
+  assert_ok(
+      vane_loader_open(&trainer->config, false, trainer->config.train_batch, 0, NULL, &loader));
+  assert_ok(vane_loader_take(loader, &batch));
+  for (int64_t i = 0; i < batch->n; i++) {
+    batch->labels[i].present = 1;
+    batch->labels[i].magnitude = 1e30f;
+  }
+  assert_ok(vane_step_run(trainer, batch));
+  assert_int_equal(small_record(trainer).skip, 1);
+  vane_loader_give_back(loader, batch);
+  vane_loader_close(loader);
+}
+
+static void evaluate(vane_trainer *trainer) {
+  vane_loader *loader;
+  vane_scores scores;
+  assert_ok(
+      vane_loader_open(&trainer->config, true, trainer->config.train_batch, 0, NULL, &loader));
+  assert_ok(vane_evaluate(trainer, loader, &scores));
+  vane_loader_close(loader);
+}
+
+static vane_trainer *resume(const vane_config *config, const char *path) {
+  vane_checkpoint *checkpoint;
+  vane_trainer *trainer;
+  assert_ok(vane_checkpoint_open(path, &checkpoint));
+  assert_ok(vane_trainer_create(config, vane_checkpoint_choices(checkpoint), &trainer));
+  assert_ok(vane_checkpoint_restore(checkpoint, trainer));
+  vane_checkpoint_close(checkpoint);
+  return trainer;
+}
+
+static void convolutions_read_the_weights_rounded(void **state) {
+  scratch *area = *state;
+  static const char *const settings[] = {"device.precision=bf16", "model.norm=batch",
+                                         "train.on_nonfinite=skip"};
+  char path[256];
+  vane_run *run;
+  skip_where_unsupported();
+  vane_trainer *trainer = small_trainer(settings, 3);
+  assert_shadow(trainer, "initial values");
+  small_train(trainer, 5);
+  assert_shadow(trainer, "steps");
+  spoil_a_step(trainer);
+  assert_shadow(trainer, "a skipped step");
+  evaluate(trainer);
+  assert_shadow(trainer, "an evaluation");
+  assert_ok(vane_run_create(scratch_path(area, "run"), "seed: 1\n", 3, &run));
+  assert_ok(vane_checkpoint_save(trainer, run, (vane_best){0}, false));
+  assert_ok(vane_run_find_checkpoint(scratch_path(area, "run"), false, path, sizeof path));
+  vane_run_close(run);
+
+  vane_trainer *resumed = resume(&trainer->config, path);
+  assert_shadow(resumed, "a resumption");
+  small_train(trainer, 3);
+  small_train(resumed, 3);
+  assert_shadow(resumed, "resumed steps");
+  int64_t count;
+  float *straight = small_read(trainer, trainer->network->weights, &count);
+  float *stopped = small_read(resumed, resumed->network->weights, &count);
+  assert_memory_equal(straight, stopped, (size_t)count * sizeof *straight);
+  free(straight);
+  free(stopped);
+  vane_trainer_destroy(trainer);
+  vane_trainer_destroy(resumed);
+}
+
+static void fp32_has_no_shadow(void **state) {
+  (void)state;
+  vane_trainer *trainer = small_trainer(NULL, 0);
+  assert_int_equal(trainer->network->block->shadow_bytes, 0);
+  assert_null(trainer->network->shadow);
+  vane_trainer_destroy(trainer);
+}
+
 #ifdef VANE_SIMULATED
 static void an_old_gpu_refuses(void **state) {
   (void)state;
@@ -135,6 +243,8 @@ int main(void) {
 #endif
       cmocka_unit_test(training_takes_the_same_course),
       cmocka_unit_test(recorded_steps_give_the_same_bits),
+      scratch_test(convolutions_read_the_weights_rounded),
+      cmocka_unit_test(fp32_has_no_shadow),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

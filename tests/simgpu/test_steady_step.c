@@ -118,6 +118,44 @@ static void adam_moves_28_bytes_per_parameter(void **state) {
   vane_trainer_destroy(trainer);
 }
 
+static bool ends_in_flatten(const vane_trainer *trainer) {
+  const vane_config *config = &trainer->config;
+  return config->model_trunk[config->n_model_trunk - 1].kind == VANE_LAYER_FLATTEN;
+}
+
+/* Weights are rounded by Adam and nobody else: what is converted are the weights' gradients that
+ * convolutions write, and features and their gradient at the trunk's end. */
+static void bf16_converts_no_weights(void **state) {
+  (void)state;
+  static const char *const bf16[] = {"device.precision=bf16"};
+  static const char *const ends[] = {"scenes", "r64"}; /* a flattened image, and its mean */
+  for (int i = 0; i < COUNT(ends); i++) {
+    vane_trainer *trainer = create(ends[i], bf16, 1);
+    simgpu_counters c = count_steps(trainer);
+    assert_never_stops(&c);
+    int64_t n = vane_trunk_n_convolutions(trainer->network->trunk);
+    uint64_t at_the_end = ends_in_flatten(trainer) ? 2 : 0;
+    assert_int_equal(launches_of("k_convert"), (uint64_t)n + at_the_end);
+    vane_trainer_destroy(trainer);
+  }
+}
+
+static void bf16_takes_two_bytes_more_per_parameter_of_the_trunk(void **state) {
+  (void)state;
+  static const char *const bf16[] = {"device.precision=bf16"};
+  vane_trainer *trainer = create("r64", bf16, 1);
+  count_steps(trainer);
+  simgpu_kernel adam = simgpu_kernel_count("k_adam");
+  double parameters = (double)vane_parameters_count(&trainer->network->parameters);
+  double shared = (double)trainer->network->parameters.shared;
+  double bytes = (double)(adam.load_bytes + adam.store_bytes) / (STEPS * parameters);
+  print_message("in bf16 %.3f, with a shadow of %.0f of %.0f parameters\n", bytes, shared,
+                parameters);
+  assert_true(bytes > 27.9 + 2 * shared / parameters && bytes < 28.2 + 2 * shared / parameters);
+  assert_int_equal(launches_of("k_adam"), 1);
+  vane_trainer_destroy(trainer);
+}
+
 static void launches_stand_in_the_docs(void **state) {
   (void)state;
   char text[4096];
@@ -173,6 +211,8 @@ int main(void) {
       cmocka_unit_test(a_probed_step_never_stops),
       cmocka_unit_test(norms_clipping_and_combination_take_four_launches),
       cmocka_unit_test(adam_moves_28_bytes_per_parameter),
+      cmocka_unit_test(bf16_takes_two_bytes_more_per_parameter_of_the_trunk),
+      cmocka_unit_test(bf16_converts_no_weights),
       cmocka_unit_test(launches_stand_in_the_docs),
       cmocka_unit_test(launches_of_a_probe_stand_in_the_docs),
   };

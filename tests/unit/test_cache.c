@@ -54,19 +54,10 @@ static void threads_see_all_or_nothing(void **state) {
   }
 }
 
-static void too_many_examples_are_refused(void **state) {
-  (void)state;
-  vane_example_cache *cache;
-  assert_fails(vane_example_cache_create((int64_t)1 << 50, 1 << 20, &cache), VANE_ERR_MEMORY,
-               "data.train.cache");
-  assert_null(cache);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_example_is_found_once_it_was_kept),
       cmocka_unit_test(threads_see_all_or_nothing),
-      cmocka_unit_test(too_many_examples_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,7 @@ static void fill_cells(vane_lab_cell cells[12]) {
                                           .best = 1e-3,
                                           .late = (double[]){3e-3, 1e-3, 2e-3}[seed],
                                           .late_worst = 1e-2 * (seed + 1),
+                                          .setback = 10 * (seed + 1),
                                           .spikes = seed + 2,
                                           .late_spikes = seed,
                                           .reached = {10, seed == 0 ? 0 : 20, seed == 2 ? 40 : 0},

@@ -36,7 +36,7 @@ static void a_calm_run_has_no_spike(void **state) {
   assert_int_equal(outcome.steps, N);
   assert_true(outcome.best == 1e-3 && outcome.best_step == 31);
   assert_true(outcome.late == 1e-3 && outcome.late_worst == 1e-3);
-  assert_true(vane_lab_setback(&outcome) == 1);
+  assert_true(outcome.setback == 1);
   assert_true(outcome.spikes == 0 && outcome.late_spikes == 0 && outcome.first_spike == 0);
 }
 
@@ -74,7 +74,22 @@ static void spikes_are_counted_once_until_the_loss_has_come_back(void **state) {
   assert_int_equal(outcome.late_spikes, 2);
   assert_int_equal(outcome.first_spike, 21);
   assert_true(outcome.late_worst == 4 && outcome.late == 1e-3);
-  assert_true(fabs(vane_lab_setback(&outcome) - 4000) < 1e-6);
+  assert_true(fabs(outcome.setback - 4000) < 1e-6);
+}
+
+/* A loss that falls all the way to the end is far below where it was when the last quarter began.
+ */
+static void what_only_falls_has_no_setback(void **state) {
+  (void)state;
+  double means[N];
+  vane_lab_outcome outcome;
+  for (int i = 0; i < N; i++)
+    means[i] = pow(10, -0.1 * i);
+  means[90] *= 5; /* of what is the lowest before it times 10^-0.1 */
+  vane_lab_judge(means, N, 0, 1.0, &outcome);
+  assert_true(outcome.late_worst > 100 * outcome.best);
+  assert_true(fabs(outcome.setback - 5 * pow(10, -0.1)) < 1e-9);
+  assert_int_equal(outcome.spikes, 0);
 }
 
 static void what_is_not_finite_is_the_worst(void **state) {
@@ -86,7 +101,7 @@ static void what_is_not_finite_is_the_worst(void **state) {
     means[i] = (double)INFINITY;
   vane_lab_judge(means, N, 0, 1.0, &outcome);
   assert_true(isinf(outcome.late) && isinf(outcome.late_worst));
-  assert_true(isinf(vane_lab_setback(&outcome)));
+  assert_true(isinf(outcome.setback));
   assert_int_equal(outcome.spikes, 1);
   vane_lab_judge(means + 60, 1, 60, 1.0, &outcome);
   assert_true(outcome.spikes == 0 && isinf(outcome.best));
@@ -99,6 +114,7 @@ static void an_outcome_survives_json(void **state) {
                               .best_step = 8,
                               .late = 1.0 / 3,
                               .late_worst = (double)INFINITY,
+                              .setback = (double)INFINITY,
                               .spikes = 4,
                               .late_spikes = 3,
                               .first_spike = 5,
@@ -125,6 +141,7 @@ int main(void) {
       cmocka_unit_test(a_calm_run_has_no_spike),
       cmocka_unit_test(levels_are_of_the_scale_and_steps_of_the_run),
       cmocka_unit_test(spikes_are_counted_once_until_the_loss_has_come_back),
+      cmocka_unit_test(what_only_falls_has_no_setback),
       cmocka_unit_test(what_is_not_finite_is_the_worst),
       cmocka_unit_test(an_outcome_survives_json),
   };

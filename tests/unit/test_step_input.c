@@ -144,8 +144,22 @@ static void test_adam_takes_every_setting(void **state) {
   assert_true(desc.amsgrad);
 }
 
+static void test_every_so_many_steps_are_watched(void **state) {
+  (void)state;
+  vane_config config = settings();
+  config.optim_telemetry_every = 20;
+  assert_int_equal(input_of(&config, 20).watch, 1);
+  assert_int_equal(input_of(&config, 21).watch, 0);
+  assert_int_equal(input_of(&config, 100).watch, 1);
+  config.optim_telemetry_every = 1;
+  assert_int_equal(input_of(&config, 1).watch, 1);
+  config.optim_telemetry_every = 0;
+  assert_int_equal(input_of(&config, 20).watch, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_every_so_many_steps_are_watched),
       cmocka_unit_test(test_bias_corrections_keep_all_digits),
       cmocka_unit_test(test_without_memory_nothing_is_corrected),
       cmocka_unit_test(test_step_rate_and_counts),

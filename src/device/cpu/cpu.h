@@ -51,10 +51,14 @@ void vane_cpu_fill_elementwise(vane_elementwise_ops *ops);
 void vane_cpu_fill_reduce(vane_reduce_ops *ops); /* cpu_reduce.c */
 void vane_cpu_fill_optim(vane_optim_ops *ops);   /* cpu_adam.c */
 
-/* A slot that has a file of its own beside the rest of its sub-table. */
+/* A slot of optim with a file of its own: cpu_curvature.c. */
 vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
                                const vane_guard_desc *guard, const vane_block *block,
                                const vane_adam_memory *memory, const void *gradients_after,
                                vane_step_record *record);
+
+/* A slot of elementwise with a file of its own: cpu_stream.c. */
+vane_status vane_cpu_stream(vane_device *device, void *const to[3], const void *from, double scale,
+                            int64_t count, bool past_caches);
 
 #endif

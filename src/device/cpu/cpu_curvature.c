@@ -1,6 +1,6 @@
-/* The curvature along Adam's step (N40): both products in one pass over moments and gradients. The
+/* The curvature along Adam's step (N36): both products in one pass over moments and gradients. The
  * step is formed in floats as Adam forms it (cpu_adam.c), the products in doubles. What follows
- * from them (N41, N42) is ref's. */
+ * from them (N37, N38) is ref's. */
 #include <math.h>
 #include <omp.h>
 
@@ -54,14 +54,17 @@ static change_scale scale_of(const vane_adam_desc *desc, const vane_segment *seg
 /* `shrinks` is a literal in both calls below: without decoupled decay theta is not read. */
 static inline products products_of(adam_step step, change_scale scale, moved_block block,
                                    cpu_share part, const bool shrinks) {
+  const float *restrict theta = block.theta, *restrict m = block.m;
+  const float *restrict second = block.second;
+  const float *restrict before = block.before, *restrict after = block.after;
   double gradient_change = 0, square = 0, stretch = 1 / (1 - scale.shrink);
 #pragma omp simd reduction(+ : gradient_change, square)
   for (int64_t i = part.begin; i < part.end; i++) {
-    float divisor = sqrtf(block.second[i]) + step.epsilon;
-    double moved = (double)(-step.length * (block.m[i] / divisor));
+    float divisor = sqrtf(second[i]) + step.epsilon;
+    double moved = (double)(-step.length * (m[i] / divisor));
     if (shrinks)
-      moved = (moved - scale.shrink * (double)block.theta[i]) * stretch;
-    double change = scale.gradient * ((double)block.after[i] - (double)block.before[i]);
+      moved = (moved - scale.shrink * (double)theta[i]) * stretch;
+    double change = scale.gradient * ((double)after[i] - (double)before[i]);
     gradient_change += moved * (change + scale.weight * moved);
     square += moved * moved * (double)divisor;
   }

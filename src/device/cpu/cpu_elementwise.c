@@ -113,4 +113,5 @@ void vane_cpu_fill_elementwise(vane_elementwise_ops *ops) {
   ops->merge = cpu_merge;
   ops->accumulate = cpu_accumulate;
   ops->draw = cpu_draw;
+  ops->stream = vane_cpu_stream;
 }

@@ -29,6 +29,7 @@ typedef struct cuda_device {
   cublasLtHandle_t cublas;
   cuda_staging *staging;
   struct cuda_conv_memory *conv_memory; /* cuda_conv_choose.c */
+  struct cuda_block *bound;             /* cuda_shadow.c: blocks with a shadow, borrowed */
   vane_scratch scratch;                 /* owned */
   void *workspace; /* borrowed: scratch of one operation, as large as the largest plan asked */
   size_t workspace_bytes;

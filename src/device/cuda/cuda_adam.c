@@ -1,11 +1,16 @@
-/* Adam (N30..N35), and the curvature along its step (N40..N42). */
-#include "device/cuda/cuda_block.h"
+/* Adam (N30..N35), and the curvature along its step (N36..N38). */
+#include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
                              const vane_adam_memory *memory, const vane_step_record *record) {
-  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), *memory, record,
+  const vane_shadow shadow = vane_cuda_shadow_to_write(block, memory->parameters);
+  CUDA_TRY(vane_launch_adam(*desc, vane_cuda_chunks(block), *memory, shadow, record,
                             vane_cuda_of(base)->compute));
-  return VANE_OK;
+  if (shadow.numbers != NULL || block->n_segments == 0)
+    return VANE_OK;
+  /* They may be those of a bound block that is cut in another way. */
+  return vane_cuda_shadow_follow(base, (float *)memory->parameters + block->segments[0].offset,
+                                 (size_t)block->count * sizeof(float));
 }
 
 static vane_status cuda_curvature(vane_device *base, const vane_adam_desc *desc,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "device/block.h"
+#include "device/cuda/cuda_shadow.h"
 
 enum { ALIGNMENT = 16 }; /* reals, of a segment: 64 bytes, as vane_segment says */
 
@@ -30,9 +31,12 @@ static vane_status count_chunks(const vane_block *block, vane_chunks *chunks) {
   return VANE_OK;
 }
 
-static void cut(const vane_block *block, vane_chunk *chunk) {
+/* Every chunk is a part that telemetry is kept for. */
+static void cut(vane_block *block, vane_chunk *chunk) {
+  const vane_chunk *first = chunk;
   for (int64_t i = 0; i < block->n_segments; i++) {
     const vane_segment *segment = &block->segments[i];
+    block->first_part[i] = chunk - first;
     for (int64_t begin = 0; begin < segment->count; begin += VANE_CHUNK_REALS) {
       int64_t left = segment->count - begin;
       *chunk++ = (vane_chunk){.offset = segment->offset + begin,
@@ -41,6 +45,7 @@ static void cut(const vane_block *block, vane_chunk *chunk) {
                               .decay = segment->decay != 0};
     }
   }
+  block->n_parts = block->first_part[block->n_segments] = chunk - first;
 }
 
 /* The table's memory belongs to the block as soon as it is there. */
@@ -73,6 +78,7 @@ static void cuda_destroy(vane_device *device, vane_block *base) {
   if (!base)
     return;
   cuda_block *block = (cuda_block *)base;
+  vane_cuda_unbind(device, block);
   device->memory.destroy(device, (void *)(uintptr_t)block->chunks.chunk);
   vane_block_finish(base);
   free(block);
@@ -87,6 +93,7 @@ static vane_status cuda_plan(vane_device *device, const vane_segment *segments, 
   vane_status status = vane_block_init(&block->base, segments, n_segments);
   if (status == VANE_OK)
     status = make_chunks(device, block);
+  block->base.shadow_bytes = vane_cuda_shadow_bytes(vane_cuda_of(device), &block->base);
   if (status != VANE_OK) {
     cuda_destroy(device, &block->base);
     return status;
@@ -96,5 +103,5 @@ static vane_status cuda_plan(vane_device *device, const vane_segment *segments, 
 }
 
 void vane_cuda_fill_block(vane_block_ops *ops) {
-  *ops = (vane_block_ops){.plan = cuda_plan, .destroy = cuda_destroy};
+  *ops = (vane_block_ops){.plan = cuda_plan, .bind = vane_cuda_bind, .destroy = cuda_destroy};
 }

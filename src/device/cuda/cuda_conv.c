@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "device/cuda/cuda_shadow.h"
 #include "device/shape.h"
 
 #define ALIGNMENT 256 /* of the engine's part of the workspace */
@@ -98,11 +99,15 @@ static void *engine_workspace(const cuda_device *device, const cuda_conv_plan *p
   return device->workspace == NULL ? NULL : (char *)device->workspace + plan->narrow_bytes;
 }
 
-/* The weights as an engine reads them: where they lie, or rounded to bf16 in the workspace. */
+/* The weights as an engine reads them: where they lie, or in bf16 their shadow, or, of no bound
+ * block, rounded in the workspace. */
 static vane_status engine_weights(const cuda_device *device, const cuda_conv_plan *plan,
                                   const void *weights, const void **as_read) {
   *as_read = weights;
   if (plan->narrow_bytes == 0)
+    return VANE_OK;
+  *as_read = vane_cuda_shadow_of(device, weights, plan->base.weight_count);
+  if (*as_read != NULL)
     return VANE_OK;
   *as_read = device->workspace;
   CUDA_TRY(vane_launch_from_float(device->workspace, weights, VANE_NUMBER_BF16,

@@ -1,5 +1,5 @@
 /* One value at a time: kernels/elementwise.cu, kernels/draw.cu. */
-#include "device/cuda/cuda.h"
+#include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_input(vane_device *base, const uint8_t *bytes, const void *mean,
                               const void *inv_std, const vane_tensor *x) {
@@ -38,6 +38,13 @@ static vane_status cuda_follow(vane_device *base, void *to, const void *from, do
 static vane_status cuda_draw(vane_device *base, void *to, int64_t count,
                              const vane_draw_desc *desc) {
   CUDA_TRY(vane_launch_draw(to, count, desc, vane_cuda_of(base)->compute));
+  return vane_cuda_shadow_follow(base, to, (size_t)count * sizeof(float));
+}
+
+static vane_status cuda_stream(vane_device *base, void *const to[3], const void *from, double scale,
+                               int64_t count, bool past_caches) {
+  CUDA_TRY(vane_launch_stream(to[0], to[1], to[2], from, (float)scale, count, past_caches,
+                              vane_cuda_of(base)->compute));
   return VANE_OK;
 }
 
@@ -49,5 +56,6 @@ void vane_cuda_fill_elementwise(vane_elementwise_ops *ops) {
       .accumulate = cuda_accumulate,
       .follow = cuda_follow,
       .draw = cuda_draw,
+      .stream = cuda_stream,
   };
 }

@@ -5,6 +5,7 @@
 
 struct vane_graph {
   cudaGraphExec_t exec; /* NULL until it is recorded */
+  size_t n_nodes;
 };
 
 static void cuda_graph_destroy(vane_device *base, vane_graph *graph) {
@@ -18,22 +19,25 @@ static void cuda_graph_destroy(vane_device *base, vane_graph *graph) {
 
 /* Whatever `body` says, the capture is ended: a stream that captures on cannot be used. */
 static vane_status record(cuda_device *device, vane_status (*body)(void *user), void *user,
-                          cudaGraphExec_t *exec) {
+                          vane_graph *graph) {
   cudaGraph_t recorded = NULL;
   CUDA_TRY(cudaStreamBeginCapture(device->compute, cudaStreamCaptureModeThreadLocal));
   vane_status status = body(user);
   cudaError_t code = cudaStreamEndCapture(device->compute, &recorded);
   if (status == VANE_OK && code == cudaSuccess)
-    code = cudaGraphInstantiate(exec, recorded, 0);
+    code = cudaGraphGetNodes(recorded, NULL, &graph->n_nodes);
+  if (status == VANE_OK && code == cudaSuccess)
+    code = cudaGraphInstantiate(&graph->exec, recorded, 0);
   if (recorded)
     cudaGraphDestroy(recorded);
   VANE_TRY(status);
   if (code != cudaSuccess) {
     (void)cudaGetLastError();
-    return vane_fail_foreign(VANE_ERR_DEVICE, code, cudaGetErrorString(code),
-                             "a step could not be recorded (cudaStreamEndCapture, "
-                             "cudaGraphInstantiate): %s; device.graphs=false does without",
-                             cudaGetErrorString(code));
+    return vane_fail_foreign(
+        VANE_ERR_DEVICE, code, cudaGetErrorString(code),
+        "a step could not be recorded (cudaStreamEndCapture, cudaGraphGetNodes, "
+        "cudaGraphInstantiate): %s; device.graphs=false does without",
+        cudaGetErrorString(code));
   }
   return VANE_OK;
 }
@@ -50,11 +54,16 @@ static vane_status cuda_graph_run(vane_device *base, vane_graph **graph,
     return body(user);
   }
   if (!(*graph)->exec)
-    VANE_TRY(record(device, body, user, &(*graph)->exec));
+    VANE_TRY(record(device, body, user, *graph));
   CUDA_TRY(cudaGraphLaunch((*graph)->exec, device->compute));
   return VANE_OK;
 }
 
+static int64_t cuda_graph_length(const vane_graph *graph) {
+  return graph && graph->exec ? (int64_t)graph->n_nodes : 0;
+}
+
 void vane_cuda_fill_graph(vane_graph_ops *ops) {
-  *ops = (vane_graph_ops){.run = cuda_graph_run, .destroy = cuda_graph_destroy};
+  *ops = (vane_graph_ops){
+      .run = cuda_graph_run, .length = cuda_graph_length, .destroy = cuda_graph_destroy};
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/cuda/cuda.h"
+#include "device/cuda/cuda_shadow.h"
 #include "device/cuda/staging.h"
 
 #define MIB(bytes) ((double)(bytes) / (1 << 20))
@@ -46,14 +46,19 @@ static void cuda_destroy(vane_device *base, void *memory) {
 static vane_status cuda_clear(vane_device *base, void *memory, size_t bytes) {
   if (bytes > 0)
     CUDA_TRY(cudaMemsetAsync(memory, 0, bytes, vane_cuda_of(base)->compute));
-  return VANE_OK;
+  return vane_cuda_shadow_follow(base, memory, bytes);
+}
+
+static vane_status cuda_upload(vane_device *base, void *to, const void *from_host, size_t bytes) {
+  VANE_TRY(vane_cuda_upload(base, to, from_host, bytes));
+  return vane_cuda_shadow_follow(base, to, bytes);
 }
 
 static vane_status cuda_copy(vane_device *base, void *to, const void *from, size_t bytes) {
   if (bytes > 0)
     CUDA_TRY(
         cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, vane_cuda_of(base)->compute));
-  return VANE_OK;
+  return vane_cuda_shadow_follow(base, to, bytes);
 }
 
 /* To or from pageable memory, and wait. */
@@ -68,8 +73,9 @@ static vane_status copy_blocking(vane_device *base, void *to, const void *from, 
 }
 
 static vane_status cuda_put(vane_device *base, void *reals, const float *from_host, int64_t count) {
-  return copy_blocking(base, reals, from_host, (size_t)count * sizeof(float),
-                       cudaMemcpyHostToDevice);
+  const size_t bytes = (size_t)count * sizeof(float);
+  VANE_TRY(copy_blocking(base, reals, from_host, bytes, cudaMemcpyHostToDevice));
+  return vane_cuda_shadow_follow(base, reals, bytes);
 }
 
 static vane_status cuda_get(vane_device *base, float *to_host, const void *reals, int64_t count) {
@@ -146,7 +152,7 @@ void vane_cuda_fill_memory(vane_memory_ops *ops) {
       .create = cuda_create,
       .destroy = cuda_destroy,
       .available = cuda_available,
-      .upload = vane_cuda_upload,
+      .upload = cuda_upload,
       .download = vane_cuda_download,
       .clear = cuda_clear,
       .copy = cuda_copy,

@@ -19,7 +19,7 @@
   /* What reduce.decide does once the norm (N25) is known. */                                      \
   void vane_ref_settle_##real(const vane_decide_desc *desc, double norm, const void *samples,      \
                               int64_t n, vane_step_record *record);                                \
-  /* What optim.curvature does once both products (N40) are known. */                              \
+  /* What optim.curvature does once both products (N36) are known. */                              \
   void vane_ref_take_curvature_##real(const vane_adam_desc *desc, const vane_guard_desc *guard,    \
                                       double gradient_change, double square,                       \
                                       vane_step_record *record);

@@ -1,4 +1,4 @@
-/* The curvature along Adam's step, and the learning rate that it allows (N40..N42). */
+/* The curvature along Adam's step, and the learning rate that it allows (N36..N38). */
 #include <math.h>
 
 #include "device/ref/real.h"

@@ -70,6 +70,18 @@ static vane_status ref_draw(vane_device *device, void *to, int64_t count,
   return VANE_OK;
 }
 
+static vane_status ref_stream(vane_device *device, void *const to[3], const void *from,
+                              double scale, int64_t count, bool past_caches) {
+  (void)device, (void)past_caches;
+  const real *more = from;
+  for (int k = 0; k < 3; ++k) {
+    real *sum = to[k];
+    for (int64_t i = 0; i < count; ++i)
+      sum[i] = (real)((double)sum[i] + scale * (double)more[i]);
+  }
+  return VANE_OK;
+}
+
 void REF_NAME(vane_ref_fill_elementwise)(vane_elementwise_ops *ops) {
   *ops = (vane_elementwise_ops){
       .input = ref_input,
@@ -78,5 +90,6 @@ void REF_NAME(vane_ref_fill_elementwise)(vane_elementwise_ops *ops) {
       .accumulate = ref_accumulate,
       .follow = ref_follow,
       .draw = ref_draw,
+      .stream = ref_stream,
   };
 }

@@ -1,4 +1,5 @@
-/* Adam (N30..N35). */
+/* Adam (N30..N35, N40). */
+#include <float.h>
 #include <math.h>
 
 #include "device/ref/real.h"
@@ -9,11 +10,29 @@ typedef struct adam_state {
   real *theta, *m, *v, *v_max; /* v_max NULL without AMSGrad */
 } adam_state;
 
+/* (N40) `move` is Adam's own, in units of lr; `divisor` is what stands under the root. */
+static void adam_watch(const vane_adam_desc *desc, const vane_step_record *record, double gradient,
+                       double theta, double v, double divisor, double move,
+                       vane_adam_telemetry *seen) {
+  bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
+  double root = sqrt(hat ? divisor : divisor / record->in.bias2);
+  double update = vane_record_lr(record) * move;
+  bool live = gradient != 0.0 || divisor > 0.0;
+  seen->live += live;
+  seen->below += live && root < desc->epsilon;
+  seen->underflows += gradient != 0.0 && v < (double)FLT_MIN;
+  seen->ratio += gradient * gradient / fmax(divisor, (double)FLT_MIN) * record->in.bias2;
+  seen->update += update * update;
+  seen->weight += theta * theta;
+  seen->largest = fmax(seen->largest, fabs(move));
+}
+
+/* `seen` NULL: nobody watches. */
 static void adam_update(const vane_adam_desc *desc, const vane_step_record *record, double gradient,
-                        double decay, adam_state state) {
+                        double decay, adam_state state, vane_adam_telemetry *seen) {
   const vane_step_input *in = &record->in;
   double lr = vane_record_lr(record);
-  double theta = (double)*state.theta;
+  double theta = (double)*state.theta, before = theta;
   if (desc->decay_mode == VANE_DECAY_L2)
     gradient += decay * theta;
   else
@@ -25,11 +44,12 @@ static void adam_update(const vane_adam_desc *desc, const vane_step_record *reco
     divisor = fmax((double)*state.v_max, v);
     *state.v_max = (real)divisor;
   }
-  if (desc->epsilon_mode == VANE_EPSILON_HAT)
-    theta -= lr * sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon);
-  else
-    theta -= lr * (m / in->bias1) / (sqrt(divisor / in->bias2) + desc->epsilon);
-  *state.theta = (real)theta;
+  double move = desc->epsilon_mode == VANE_EPSILON_HAT
+                    ? sqrt(in->bias2) / in->bias1 * m / (sqrt(divisor) + desc->epsilon)
+                    : m / in->bias1 / (sqrt(divisor / in->bias2) + desc->epsilon);
+  if (seen)
+    adam_watch(desc, record, gradient, before, v, divisor, move, seen);
+  *state.theta = (real)(theta - lr * move);
   *state.m = (real)m;
   *state.v = (real)v;
 }
@@ -50,7 +70,8 @@ static vane_status ref_adam(vane_device *device, const vane_adam_desc *desc,
     for (int64_t i = segment->offset; i < segment->offset + segment->count; ++i) {
       double gradient = record->clip * (own * (double)g[i] + l2_loss * (double)theta[i]);
       adam_state state = {&theta[i], &m[i], &v[i], v_max ? &v_max[i] : NULL};
-      adam_update(desc, record, gradient, decay, state);
+      adam_update(desc, record, gradient, decay, state,
+                  memory->telemetry && record->in.watch ? &memory->telemetry[s] : NULL);
     }
   }
   return VANE_OK;
