@@ -72,7 +72,7 @@ static vane_status read_reals(hessian *h, const void *reals, double *to) {
 
 /* --- Adam's metric --- */
 
-/* (N43). What v holds is that of the steps done, not of the one that the record is for. */
+/* (N39). What v holds is that of the steps done, not of the one that the record is for. */
 static void fill_metrics(hessian *h, const double *v) {
   const vane_trainer *trainer = h->trainer;
   const vane_block *block = trainer->probe.block;

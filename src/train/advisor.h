@@ -8,7 +8,7 @@
 typedef struct vane_advice {
   int64_t step, images;  /* of the checkpoint; over which the curvature was taken */
   double lr, epsilon;    /* in force at that step */
-  double limit;          /* 2 (1 + b1) / ((1 - b1)): what lr times curvature may reach (N43) */
+  double limit;          /* 2 (1 + b1) / ((1 - b1)): what lr times curvature may reach (N39) */
   double curvature;      /* largest eigenvalue of H, the Hessian of the weighted loss */
   double adam_curvature; /* and of D^-1/2 H D^-1/2, D = sqrt(vhat) + epsilon */
   double margin;         /* limit / (lr adam_curvature): below 1 the step is unstable */
