@@ -37,6 +37,8 @@ static const char help[] =
     "  --help           this text\n\n"
     "late is the median loss of the last quarter of the steps, worst the highest there, late/best\n"
     "how far a loss there was above the lowest before it; a spike passes ten times that.\n"
+    "of limit is the largest curvature that was measured, as a share of what Adam is stable up "
+    "to.\n"
     "Losses are means over an epoch, without the regularisation.\n\n"
     "example: vane lab haywire --problem regression --seeds 1\n";
 
