@@ -16,7 +16,8 @@ typedef enum vane_random_stream {
   VANE_RANDOM_SOURCE = 5,     /* step: example number, index: draw (RotFashion, scenes) */
   VANE_RANDOM_REPLACE = 6,    /* step: position, index: attempt (bad records) */
   VANE_RANDOM_PROJECTION = 7, /* step: training step, index: PCGrad's order */
-  VANE_RANDOM_BENCH = 8       /* step: array, index: four of its values */
+  VANE_RANDOM_BENCH = 8,      /* step: array, index: four of its values */
+  VANE_RANDOM_ADVISOR = 9     /* index: parameter, of the start of an iteration */
 } vane_random_stream;
 
 /* Four independent words at once. */

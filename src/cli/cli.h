@@ -19,6 +19,7 @@ int command_inspect(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_lab(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_doctor_epsilon(int argc, char **argv); /* argv[0] is "epsilon" */
 
 /* Says why a call was wrong and where help is; returns EXIT_WRONG_CALL. */
 int wrong_call(const char *command, const char *format, ...) VANE_PRINTF(2, 3);

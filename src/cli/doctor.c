@@ -20,7 +20,9 @@
 #include "cli/processor.h"
 #include "device/device.h"
 
-static const char help[] = "usage: vane doctor [--json]\n\n"
+static const char help[] = "usage: vane doctor [--json]\n"
+                           "       vane doctor epsilon RUN|CHECKPOINT ...; its own --help says "
+                           "more\n\n"
                            "Shows vane's version and compiler, the processor, the devices and what "
                            "device.kind auto takes\n"
                            "and why, the versions of libraries, the data sets found, and what is "
@@ -223,6 +225,8 @@ int command_doctor(int argc, char **argv) {
       {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
   bool json = false;
   int option;
+  if (argc > 1 && strcmp(argv[1], "epsilon") == 0)
+    return command_doctor_epsilon(argc - 1, argv + 1);
   while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
     switch (option) {
     case 'j':

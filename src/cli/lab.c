@@ -12,7 +12,8 @@
 static const char help[] =
     "usage: vane lab haywire [--problem NAME]... [--seeds N] [--out DIR] [--json]\n"
     "       vane lab remedies [--problem NAME]... [--remedy NAME]... [--seeds N] --out DIR\n"
-    "       vane lab list\n\n"
+    "       vane lab list\n"
+    "       vane lab replay BOX\n\n"
     "haywire   trains small problems with plain Adam, which learns them well and then fails: the\n"
     "          loss explodes, again after a restart from a checkpoint before that. Shows it live,\n"
     "          then a table; DIR gets every loss (curves/*.csv) and a picture (haywire.png, drawn\n"
@@ -21,7 +22,10 @@ static const char help[] =
     "          DIR gets a result per line as they come (cells.jsonl), then table.md, table.csv "
     "and\n"
     "          remedies.png. Called again for the same DIR after an interruption, it goes on\n"
-    "list      names the problems and the remedies\n\n"
+    "list      names the problems and the remedies\n"
+    "replay    computes a bad step again from the black box that a run left of it; its --help "
+    "says\n"
+    "          more\n\n"
     "  --problem NAME   only this one; may be given many times. Held-out problems take part only\n"
     "                   when they are named\n"
     "  --remedy NAME    only this one; may be given many times\n"
@@ -32,9 +36,10 @@ static const char help[] =
     "  --json           haywire: one JSON object instead of a table\n"
     "  --help           this text\n\n"
     "late is the median loss of the last quarter of the steps, worst the highest there, late/best\n"
-    "how far a loss there was above the lowest before it; a spike passes ten times that. Losses "
-    "are\n"
-    "means over an epoch, without the regularisation.\n\n"
+    "how far a loss there was above the lowest before it; a spike passes ten times that.\n"
+    "of limit is the largest curvature that was measured, as a share of what Adam is stable up "
+    "to.\n"
+    "Losses are means over an epoch, without the regularisation.\n\n"
     "example: vane lab haywire --problem regression --seeds 1\n";
 
 #define DEFAULT_SEEDS 3
@@ -155,13 +160,15 @@ static const struct lab_kind *find_kind(const char *name) {
 }
 
 int command_lab(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "replay") == 0) /* shares none of the options */
+    return lab_replay(argc - 1, argv + 1);
   lab_call call = {.n_seeds = DEFAULT_SEEDS, .n_jobs = vane_lab_processors()};
   int exit_status;
   if (!read_options(argc, argv, &call, &exit_status))
     return exit_status;
   const struct lab_kind *kind = find_kind(argv[optind]);
   if (!kind)
-    return wrong_call("lab", "say haywire, remedies or list");
+    return wrong_call("lab", "say haywire, remedies, list or replay");
   if (argc - optind > 1)
     return wrong_call("lab", "%s is too much", argv[optind + 1]);
   if (kind->run != lab_remedies && call.n_remedies)

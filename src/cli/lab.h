@@ -1,4 +1,4 @@
-/* vane lab: what its two commands share. */
+/* vane lab: what its commands share. */
 #ifndef VANE_CLI_LAB_H
 #define VANE_CLI_LAB_H
 
@@ -21,6 +21,9 @@ typedef struct lab_call {
 
 vane_status lab_haywire(const lab_call *call);
 vane_status lab_remedies(const lab_call *call);
+
+/* A command of its own: argv[0] is "replay", the result an exit status. */
+int lab_replay(int argc, char **argv);
 
 /* gnuplot is not needed for the results: a failure to draw is a warning. */
 void lab_warn_of_picture(vane_status status);

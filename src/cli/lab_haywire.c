@@ -105,18 +105,18 @@ static int compare_findings(const void *a, const void *b) {
 }
 
 static void print_table(const vane_lab_finding *findings, int64_t n) {
-  printf("%-20s %4s %9s %8s %8s %9s %9s %9s %10s %6s %6s\n", "problem", "seed", "epsilon", "steps",
-         "from", "best", "late", "worst", "late/best", "spikes", "us");
+  printf("%-20s %4s %9s %8s %8s %9s %9s %9s %10s %6s %8s %6s\n", "problem", "seed", "epsilon",
+         "steps", "from", "best", "late", "worst", "late/best", "spikes", "of limit", "us");
   for (int64_t i = 0; i < n; i++) {
     const vane_lab_finding *f = &findings[i];
     char epsilon[32];
     snprintf(epsilon, sizeof epsilon, "%g%s", f->epsilon,
              f->epsilon_mode == VANE_EPSILON_HAT ? " hat" : "");
     printf("%-20s %4" PRId64 " %9s %8" PRId64 " %8" PRId64 " %9.2e %9.2e %9.2e %10.3g %6" PRId64
-           " %6.0f\n",
+           " %8.2g %6.0f\n",
            f->problem->name, f->seed, epsilon, f->outcome.steps, f->restarted_at, f->outcome.best,
            f->outcome.late, f->outcome.late_worst, f->outcome.setback, f->outcome.spikes,
-           f->outcome.us_per_step);
+           f->outcome.strain, f->outcome.us_per_step);
   }
 }
 

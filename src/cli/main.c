@@ -15,7 +15,7 @@ static const struct {
     {"data", command_data, "make record files, or check them"},
     {"inspect", command_inspect, "show what a checkpoint, record file or event file holds"},
     {"bench", command_bench, "measure a training step, Adam, or the data pipeline"},
-    {"lab", command_lab, "show Adam's late failure, and what the known remedies do against it"},
+    {"lab", command_lab, "show Adam's late failure and what helps; compute a bad step again"},
     {"doctor", command_doctor, "show devices and libraries, and what would be used and why"},
 };
 

@@ -65,6 +65,8 @@ static void tell_progress(void *user, const vane_progress *p) {
       fprintf(stderr, "  %s %.4g", vane_loss_names[k], p->loss[k]);
   if (p->data_wait > 0.02)
     fprintf(stderr, "  waiting for data %.0f%%", 100 * p->data_wait);
+  if (p->lr_scale < 1)
+    fprintf(stderr, "  guard: learning rate x%.3g", p->lr_scale);
   if (p->skipped > 0)
     fprintf(stderr, "  %.0f steps skipped", p->skipped);
   fprintf(stderr, "  %s left%s", left, terminal ? "" : "\n");

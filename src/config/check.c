@@ -115,9 +115,28 @@ static vane_status check_source(const char *half, int source, const char *path, 
   return VANE_OK;
 }
 
+static vane_status check_passed_over(const vane_config *config) {
+  const int64_t *entry = config->data_train_passed_over;
+  int64_t n = config->n_data_train_passed_over, end = -1;
+  if (n % 2 != 0)
+    return vane_fail(VANE_ERR_CONFIG,
+                     "data.train.passed_over: wants [first, count, ...], found %" PRId64 " numbers",
+                     n);
+  for (int64_t i = 0; i < n; i += 2) {
+    if (entry[i] <= end || entry[i + 1] < 1)
+      return vane_fail(VANE_ERR_CONFIG,
+                       "data.train.passed_over: %" PRId64 " records from place %" PRId64
+                       " on do not come behind the entry before with one at least between",
+                       entry[i + 1], entry[i]);
+    end = entry[i] + entry[i + 1];
+  }
+  return VANE_OK;
+}
+
 static vane_status check_data(const vane_config *config) {
   VANE_TRY(check_per_channel(config, "data.mean", config->n_data_mean));
   VANE_TRY(check_per_channel(config, "data.std", config->n_data_std));
+  VANE_TRY(check_passed_over(config));
   VANE_TRY(check_source("train", config->data_train_source, config->data_train_path,
                         config->data_train_count));
   return check_source("test", config->data_test_source, config->data_test_path,
@@ -162,6 +181,12 @@ static vane_status check_rule(const vane_config *config) {
                      "optim.update_clip: optim.rule %s does not divide by the mean of g^2, which "
                      "this clip judges g by",
                      rule == VANE_RULE_ADOPT ? "adopt" : "adabelief");
+  if (config->optim_guard_mode != VANE_GUARD_OFF &&
+      (rule != VANE_RULE_ADAM || config->optim_update_clip > 0 || config->grad_clip_adaptive > 0))
+    return vane_fail(
+        VANE_ERR_CONFIG,
+        "optim.guard.mode: the guard knows the metric of optim.rule adam alone, without "
+        "optim.update_clip and grad.clip.adaptive");
   if (config->optim_update_clip > 0 && config->grad_clip_adaptive > 0)
     return vane_fail(VANE_ERR_CONFIG,
                      "optim.update_clip and grad.clip.adaptive: one at a time; each judges the "

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "data/augment.h"
 #include "data/order.h"
+#include "data/passed_over.h"
 #include "data/slot.h"
 #include "data/source.h"
 
@@ -64,9 +65,10 @@ static void start_batch(vane_loader *loader, vane_slot *slot) {
     n = vane_source_count(loader->source) - first;
   vane_slot_restart(slot, loader->next_fill, n);
   for (int64_t i = 0; i < n; i++) {
-    vane_origin *origin = &slot->batch.origins[i];
-    origin->draw = (uint64_t)(first + i);
-    origin->index = loader->test ? first + i : vane_order_at(loader->order, first + i);
+    int64_t place = loader->test ? first + i : vane_passed_over_place(&loader->config, first + i);
+    slot->batch.origins[i] =
+        (vane_origin){.index = loader->test ? place : vane_order_at(loader->order, place),
+                      .draw = (uint64_t)place};
   }
 }
 
@@ -409,6 +411,13 @@ double vane_loader_waited_s(const vane_loader *loader) {
 
 int64_t vane_loader_bad_records(const vane_loader *loader) {
   return loader->n_bad + (loader->source ? vane_source_n_damaged(loader->source) : 0);
+}
+
+vane_origin vane_loader_origin_at(vane_loader *loader, int64_t place) {
+  pthread_mutex_lock(&loader->lock);
+  int64_t index = vane_order_at(loader->order, place);
+  pthread_mutex_unlock(&loader->lock);
+  return (vane_origin){.index = index, .draw = (uint64_t)place};
 }
 
 void vane_loader_describe(const vane_loader *loader, vane_origin origin, char *text,

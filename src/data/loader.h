@@ -2,7 +2,8 @@
  *
  * Batch b of a training run holds the examples at positions b*N .. b*N+N-1 of an endless sequence
  * of epochs; each epoch is a permutation computed from (seed, epoch): files shuffled, then examples
- * within a window. So the whole state of a loader is the number of the next batch. */
+ * within a window. Places in data.train.passed_over are left out, and those behind move up. So the
+ * whole state of a loader is the number of the next batch. */
 #ifndef VANE_DATA_LOADER_H
 #define VANE_DATA_LOADER_H
 
@@ -40,6 +41,10 @@ vane_status vane_loader_rewind(vane_loader *loader); /* evaluation only */
  * record counts once however many epochs meet it, a file that breaks off counts as one. */
 double vane_loader_waited_s(const vane_loader *loader);
 int64_t vane_loader_bad_records(const vane_loader *loader);
+
+/* What a training run finds at a place of the endless sequence, before any bad record there is
+ * replaced. */
+vane_origin vane_loader_origin_at(vane_loader *loader, int64_t place);
 
 void vane_loader_describe(const vane_loader *loader, vane_origin origin, char *text,
                           size_t n_bytes);

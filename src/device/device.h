@@ -52,7 +52,7 @@ typedef struct vane_tensor {
 
 /* What changes from step to step, in device memory, so that a captured step can be replayed. The
  * host writes `in` before a step (one small upload); the device writes the rest; the host reads the
- * whole once per log interval and then clears `sum`. */
+ * whole once per log interval and then clears its end, from `n_bad_steps` on. */
 typedef struct vane_step_input {
   int64_t step;                   /* 1 for the first */
   double lr;                      /* the learning rate that the schedule says */
@@ -72,10 +72,11 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double loss[VANE_N_LOSSES];
   double norm[VANE_N_LOSSES];                  /* of each loss's gradient in grad.space */
   double cosine[VANE_N_LOSSES][VANE_N_LOSSES]; /* between them */
-  double gradient_norm;                   /* of the combined gradient, before the global clip */
-  double clipped_loss[VANE_N_LOSSES];     /* steps in which the loss's clip acted */
-  double clipped_global, clipped_average; /* steps in which these acted */
-  double skipped;                         /* steps that wrote nothing */
+  double gradient_norm;               /* of the combined gradient, before the global clip */
+  double clipped_loss[VANE_N_LOSSES]; /* steps in which the loss's clip acted */
+  double clipped_global, clipped_zscore, clipped_average; /* steps in which these acted */
+  double skipped;                                         /* steps that wrote nothing */
+  double spikes; /* steps whose loss was a spike, skipped or not */
 } vane_step_sum;
 
 /* What the guard has found (N36..N38). It lasts: only a probe changes it. */
@@ -86,6 +87,57 @@ typedef struct vane_guard_state {
   int64_t probes;    /* so many found a curvature, */
   int64_t ignored;   /* so many found one that is not finite */
 } vane_guard_state;
+
+/* What the detector of spikes (N27) knows of the steps before. */
+enum {
+  VANE_SPIKE_LONGEST_WINDOW = 256,
+  VANE_SPIKE_ENOUGH = 32,  /* losses in the window before it judges, or the window where shorter */
+  VANE_SPIKE_PATIENCE = 16 /* bad steps in a row after which a high loss counts as the new level */
+};
+#define VANE_SPIKE_FLOOR 0.1 /* the smallest deviation, as a share of the median */
+typedef struct vane_spike_state {
+  float recent[VANE_SPIKE_LONGEST_WINDOW]; /* accepted total losses; the i-th lies at i modulo
+                                              the length */
+  int64_t n_accepted;                      /* since the window last began anew */
+  int64_t n_bad_running;                   /* bad steps up to here without a good one between */
+} vane_spike_state;
+
+/* Mean and variance of the gradient's norm (N28). */
+enum { VANE_NORM_TREND_WARMUP = 25 }; /* steps, as in the paper */
+#define VANE_NORM_TREND_KEEP 0.97     /* alpha, as in the paper */
+typedef struct vane_norm_trend {
+  double mean, variance;
+  int64_t n; /* steps so far */
+} vane_norm_trend;
+
+/* What one step had to say; the last few are kept for the black box of a bad one. Doubles alone, so
+ * that a checkpoint holds them as a matrix. */
+typedef struct vane_step_note {
+  double step, lr;                                 /* the rate that it took */
+  double curvature, bound;                         /* what the guard knew */
+  double loss[VANE_N_LOSSES], norm[VANE_N_LOSSES]; /* unweighted, as in vane_step_sum */
+  double total;                                    /* what was judged (N27) */
+  double gradient_norm, clip;
+} vane_step_note;
+enum {
+  VANE_N_NOTES = 64,
+  VANE_NOTES_AFTER = 16, /* steps noted after the first bad one that the host has not seen */
+  VANE_N_BAD_STEPS = 8,
+  VANE_N_BAD_SAMPLES = 8
+};
+
+enum { VANE_BAD_NONFINITE, VANE_BAD_SPIKE };
+typedef struct vane_bad_step {
+  vane_step_note note;
+  double median, deviation; /* of the window, for a spike: what its total was judged by (N27) */
+  int32_t kind;             /* VANE_BAD_* */
+  int32_t running; /* 1: the step before was good, 2: that one was the first bad one, ... */
+  int32_t loss;    /* at fault: a loss, or VANE_SHARED: the combined gradient. Of a spike: the loss
+                      that weighs most */
+  int32_t n_samples; /* of that loss: those that are not finite; of a spike: how many are named */
+  int32_t samples[VANE_N_BAD_SAMPLES]; /* index in the batch: the first of them; of a spike: those
+                                          with the largest losses, largest first */
+} vane_bad_step;
 
 typedef struct vane_step_record {
   vane_step_input in;
@@ -100,14 +152,17 @@ typedef struct vane_step_record {
   double average_norm;                       /* ||t|| / n of the angle head's output (N16) */
   double average_scale;                      /* what clip_by_average_norm multiplied it by */
   double gradient_norm;                      /* of the combined gradient (N25) */
-  double clip;                               /* the global clip's factor, 1: did not act (N26) */
+  double clip;                               /* what the clips of the whole gradient leave of it, 1:
+                                                none acted (N26, N28) */
   int32_t skip;                              /* this step writes neither weights nor moments */
-  int32_t halted; /* so does every step from now on (on_nonfinite: stop) */
+  int32_t halted; /* so does every step from now on: the host stops the run, or rolls it back */
   vane_guard_state guard;
-  int64_t bad_step;       /* the first step with a non-finite value, 0: none */
-  int32_t bad_loss;       /* its loss, or VANE_SHARED: the combined gradient */
-  int32_t n_bad_samples;  /* samples of that step with a non-finite loss */
-  int32_t bad_samples[8]; /* the first eight of them, index in the batch */
+  vane_spike_state spike;
+  vane_norm_trend norm_trend;
+  vane_step_note notes[VANE_N_NOTES]; /* of step s at s modulo the length */
+  /* From here on the host clears what it has read. */
+  int64_t n_bad_steps;
+  vane_bad_step bad_steps[VANE_N_BAD_STEPS]; /* the first of them */
   vane_step_sum sum;
 } vane_step_record;
 
@@ -121,6 +176,11 @@ typedef struct vane_step_record {
 static inline VANE_HOST_DEVICE double vane_record_lr(const vane_step_record *record) {
   double limit = record->guard.largest_lr;
   return limit > 0.0 && limit < record->in.lr ? limit : record->in.lr;
+}
+
+/* What the guard makes of the schedule's learning rate; 1: it does not act. */
+static inline double vane_record_lr_scale(const vane_step_record *record) {
+  return record->in.lr > 0.0 ? vane_record_lr(record) / record->in.lr : 1.0;
 }
 
 /* Parameters lie in one block; a segment is one tensor of it. Offsets are in reals and multiples of
@@ -229,8 +289,12 @@ typedef struct vane_combine_desc {
 } vane_combine_desc;
 
 typedef struct vane_decide_desc {
-  double clip_global; /* 0: none */
-  int on_nonfinite;   /* VANE_NONFINITE_* */
+  double clip_global;     /* 0: none */
+  double clip_zscore;     /* ZClip's threshold, 0: none */
+  int on_nonfinite;       /* VANE_NONFINITE_* */
+  int spike_mode;         /* VANE_SPIKE_* */
+  int64_t spike_window;   /* 1 to VANE_SPIKE_LONGEST_WINDOW */
+  double spike_threshold; /* deviations above the median */
 } vane_decide_desc;
 
 typedef struct vane_adam_desc {
@@ -274,6 +338,12 @@ typedef struct vane_adam_memory {
 typedef struct vane_adam_limit {
   double gradient, lr;
 } vane_adam_limit;
+
+typedef struct vane_guard_desc {
+  bool acts;     /* false: it watches, and largest_lr stays 0 */
+  double margin; /* learning rate times curvature may reach this share of the limit of stability */
+  double decay;  /* what a probe leaves of the bound before it */
+} vane_guard_desc;
 
 /* What Adam saw of a part of a segment (N40): sums over the watched steps since the host last
  * cleared and over the parameters. A skipped step adds nothing. */
@@ -507,9 +577,10 @@ typedef struct vane_reduce_ops {
   /* out = sum over k of record->mix[k] * slots[k]; a NULL slot is zero. out may be a slot. */
   vane_status (*combine)(vane_device *device, void *out, const void *const slots[VANE_N_HEADS],
                          int64_t count, const vane_step_record *record);
-  /* (N25), (N26). The norm of the gradient that Adam will see, the global clip, non-finite values
-   * found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
-   * losses' values per sample, to name the bad ones. */
+  /* (N25..N28). The norm of the gradient that Adam will see, its clips, non-finite values and
+   * spikes found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
+   * losses' values per sample, to name those that are to blame. A step that is halted already
+   * counts as skipped and changes nothing else. */
   vane_status (*decide)(vane_device *device, const vane_decide_desc *desc, const vane_block *block,
                         const void *parameters, const void *gradients, const void *samples,
                         int64_t n, vane_step_record *record);
@@ -525,6 +596,14 @@ typedef struct vane_optim_ops {
    */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
+  /* (N36..N38). After adam and with its memory: `gradients_after` are those of the same batch at
+   * the moved parameters, under the same coefficients and clip. The curvature along the step, and
+   * the learning rate that it allows, into record->guard. Writes nothing when record->skip is set.
+   */
+  vane_status (*curvature)(vane_device *device, const vane_adam_desc *desc,
+                           const vane_guard_desc *guard, const vane_block *block,
+                           const vane_adam_memory *memory, const void *gradients_after,
+                           vane_step_record *record);
 } vane_optim_ops;
 
 struct vane_device {

@@ -4,9 +4,12 @@
 
 #include "base/error.h"
 
+static int64_t features_count(const vane_network *network) {
+  return network->batch * vane_trunk_features(network->trunk);
+}
+
 static size_t features_bytes(const vane_network *network) {
-  return (size_t)(network->batch * vane_trunk_features(network->trunk)) *
-         network->device->real_bytes;
+  return (size_t)features_count(network) * network->device->real_bytes;
 }
 
 static size_t shared_bytes(const vane_network *network) {
@@ -57,7 +60,11 @@ vane_status vane_slots_init(vane_slots *slots, vane_network *network) {
   for (int k = 0; k < VANE_N_LOSSES; k++)
     slots->combine.weight[k] = vane_loss_weight(config, k);
   slots->decide = (vane_decide_desc){.clip_global = config->grad_clip_global,
-                                     .on_nonfinite = config->train_on_nonfinite};
+                                     .clip_zscore = config->grad_clip_zscore,
+                                     .on_nonfinite = config->train_on_nonfinite,
+                                     .spike_mode = config->train_spike_mode,
+                                     .spike_window = config->train_spike_window,
+                                     .spike_threshold = config->train_spike_threshold};
   vane_arena_init(&slots->arena, "gradient slots");
   return reserve(slots);
 }
@@ -101,14 +108,28 @@ static slot_list list_of(void *const slots[VANE_N_HEADS]) {
   return list;
 }
 
+vane_status vane_slots_mix_features(vane_slots *slots, const vane_step_record *record) {
+  vane_device *device = slots->network->device;
+  slot_list features = list_of(slots->features);
+  return device->reduce.combine(device, slots->joined, features.slots,
+                                features_count(slots->network), record);
+}
+
+vane_status vane_slots_mix_parameters(vane_slots *slots, const vane_step_record *record) {
+  vane_device *device = slots->network->device;
+  slot_list parameters = list_of(slots->parameters);
+  return device->reduce.combine(device, slots->gradients, parameters.slots,
+                                slots->network->parameters.shared, record);
+}
+
 vane_status vane_slots_join_features(vane_slots *slots, vane_step_record *record) {
   vane_network *network = slots->network;
   vane_device *device = network->device;
-  int64_t count = network->batch * vane_trunk_features(network->trunk);
   slot_list features = list_of(slots->features);
-  VANE_TRY(device->reduce.gram(device, features.slots, count, network->block, NULL, NULL, record));
+  VANE_TRY(device->reduce.gram(device, features.slots, features_count(network), network->block,
+                               NULL, NULL, record));
   VANE_TRY(weigh(slots, record));
-  return device->reduce.combine(device, slots->joined, features.slots, count, record);
+  return vane_slots_mix_features(slots, record);
 }
 
 /* Trunk backward from rows m of dfeatures into `gradients`, added to what is there unless `first`.
@@ -137,12 +158,11 @@ vane_status vane_slots_trunk_backward(vane_slots *slots, int64_t m, bool first) 
 vane_status vane_slots_join_parameters(vane_slots *slots, vane_step_record *record) {
   vane_network *network = slots->network;
   vane_device *device = network->device;
-  int64_t count = network->parameters.shared;
   slot_list parameters = list_of(slots->parameters);
-  VANE_TRY(device->reduce.gram(device, parameters.slots, count, network->block, network->weights,
-                               slots->gradients, record));
+  VANE_TRY(device->reduce.gram(device, parameters.slots, network->parameters.shared, network->block,
+                               network->weights, slots->gradients, record));
   VANE_TRY(weigh(slots, record));
-  return device->reduce.combine(device, slots->gradients, parameters.slots, count, record);
+  return vane_slots_mix_parameters(slots, record);
 }
 
 vane_status vane_slots_decide(vane_slots *slots, vane_step_record *record) {

@@ -52,6 +52,12 @@ vane_status vane_slots_trunk_backward(vane_slots *slots, int64_t m, bool first);
 VANE_CHECKED
 vane_status vane_slots_join_parameters(vane_slots *slots, vane_step_record *record);
 
+/* The last part of both joins alone: the mix that the record has already. */
+VANE_CHECKED
+vane_status vane_slots_mix_features(vane_slots *slots, const vane_step_record *record);
+VANE_CHECKED
+vane_status vane_slots_mix_parameters(vane_slots *slots, const vane_step_record *record);
+
 /* The norm of the whole gradient, the global clip, and whether this step may write at all. */
 VANE_CHECKED
 vane_status vane_slots_decide(vane_slots *slots, vane_step_record *record);

@@ -68,7 +68,7 @@ static vane_status reserve(experiment *lab) {
 
 /* --- steps --- */
 
-/* Where Adam's step stops shrinking what it steps along: 2(1 + b1) / ((1 - b1) lr) (N38). */
+/* Where Adam's step stops shrinking what it steps along: 2(1 + b1) / ((1 - b1) lr). */
 static double limit_of(const vane_trainer *trainer, const vane_step_record *record) {
   double beta1 = trainer->adam.beta1, lr = vane_record_lr(record);
   return lr > 0 ? 2 * (1 + beta1) / ((1 - beta1) * lr) : (double)INFINITY;

@@ -11,7 +11,7 @@
 typedef struct vane_lab_point {
   int64_t step, steps;
   double loss, best;       /* means over an epoch */
-  double curvature, limit; /* in Adam's metric; where Adam loses its balance (N38) */
+  double curvature, limit; /* in Adam's metric; where Adam loses its balance */
 } vane_lab_point;
 
 typedef struct vane_lab_options {

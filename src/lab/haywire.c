@@ -19,6 +19,9 @@
 /* The restart's order of examples is that of another window. */
 #define OTHER_ORDER "data.window=61"
 
+/* The guard measures the curvature and does nothing about it: the bits are those without it. */
+static const char *const watching[] = {"optim.guard.mode=watch", "optim.guard.every=20"};
+
 void vane_lab_curve_path(const char *folder, const vane_lab_finding *finding, char *path,
                          size_t n_bytes) {
   snprintf(path, n_bytes, "%s/curves/%s-%" PRId64 "%s.csv", folder, finding->problem->name,
@@ -118,8 +121,11 @@ static vane_status run_trial(void *user, int64_t trial, const vane_lab_mouth *mo
                               .seed = plan->trials[trial].seed};
   vane_lab_options options = {.tell = tell_point, .user = &self};
   vane_config config;
-  VANE_TRY(vane_lab_problem_configure(finding.problem, finding.seed, plan->assignments,
-                                      plan->n_assignments, &config));
+  VANE_TRY(vane_lab_problem_configure(finding.problem, finding.seed, watching,
+                                      sizeof watching / sizeof *watching, &config));
+  for (int i = 0; i < plan->n_assignments; i++)
+    VANE_TRY(vane_config_set(&config, plan->assignments[i]));
+  VANE_TRY(vane_config_check(&config));
   if (finding.problem->restarts)
     return run_and_restart(&self, &config, options, &finding);
   int64_t epoch;

@@ -7,7 +7,7 @@
 
 /* 1 - beta^step without cancellation: beta^step is near 1 for the first steps and for any beta near
  * 1, where 1 - pow(beta, step) would keep few digits. beta = 0: log gives -inf, the result 1. */
-static double bias(double beta, int64_t step) {
+double vane_bias_correction(double beta, int64_t step) {
   return -expm1((double)step * log(beta));
 }
 
@@ -29,8 +29,7 @@ static void shuffle_projection(uint64_t seed, int64_t step,
   }
 }
 
-/* Steps since the moments began: 1 for the first, and for one that sets them back. */
-static int64_t age_of(const vane_config *config, int64_t step) {
+int64_t vane_moment_age(const vane_config *config, int64_t step) {
   int64_t every = config->optim_reset_every;
   return every > 0 ? (step - 1) % every + 1 : step;
 }
@@ -46,7 +45,7 @@ static double reset_scale(const vane_config *config, int64_t step, int64_t age) 
 /* (N63) */
 static double rectification(double beta2, int64_t age) {
   double t = (double)age, most = 2 / (1 - beta2) - 1;
-  double length = most - 2 * t * pow(beta2, t) / bias(beta2, age);
+  double length = most - 2 * t * pow(beta2, t) / vane_bias_correction(beta2, age);
   if (!(length > 5))
     return 0;
   return sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length));
@@ -55,10 +54,10 @@ static double rectification(double beta2, int64_t age) {
 void vane_step_input_fill(const vane_config *config, int64_t step,
                           const int64_t n_counted[VANE_N_HEADS], vane_step_input *input) {
   input->step = step;
-  const int64_t age = age_of(config, step);
+  const int64_t age = vane_moment_age(config, step);
   input->lr = vane_schedule_lr(config, step) * reset_scale(config, step, age);
-  input->bias1 = bias(config->optim_beta1, age);
-  input->bias2 = bias(config->optim_beta2, age);
+  input->bias1 = vane_bias_correction(config->optim_beta1, age);
+  input->bias2 = vane_bias_correction(config->optim_beta2, age);
   input->rectification = rectification(config->optim_beta2, age);
   input->adopt_limit = config->optim_adopt_clip ? pow((double)(age - 1), 0.25) : 0;
   input->reset = age < step && age == 1;

@@ -10,6 +10,13 @@
 void vane_step_input_fill(const vane_config *config, int64_t step,
                           const int64_t n_counted[VANE_N_HEADS], vane_step_input *input);
 
+/* 1 - beta^step: what a moment that began at zero is divided by. */
+double vane_bias_correction(double beta, int64_t step);
+
+/* Steps since the moments began, `step` itself included: 1 for the first, and for one that sets
+ * them back (optim.reset_every). */
+int64_t vane_moment_age(const vane_config *config, int64_t step);
+
 void vane_adam_desc_fill(const vane_config *config, vane_adam_desc *desc);
 
 #endif

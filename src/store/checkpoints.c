@@ -20,7 +20,7 @@ static vane_status fail_to(const char *action, const char *path) {
   return vane_fail_foreign(VANE_ERR_IO, code, strerror(code), "%s: cannot %s", path, action);
 }
 
-static vane_status make_step_path(const char *folder, int64_t step, char **path) {
+vane_status vane_checkpoints_path(const char *folder, int64_t step, char **path) {
   return vane_path_make(path, "%s/%s%08" PRId64 "%s", folder, step_prefix, step, suffix);
 }
 
@@ -28,7 +28,7 @@ vane_status vane_checkpoints_write(const char *folder, int64_t step, const vane_
                                    int64_t n_tensors, const vane_safetensors_text *metadata,
                                    int64_t n_metadata) {
   char *path;
-  VANE_TRY(make_step_path(folder, step, &path));
+  VANE_TRY(vane_checkpoints_path(folder, step, &path));
   vane_status status = vane_safetensors_write(path, tensors, n_tensors, metadata, n_metadata);
   free(path);
   return status;
@@ -49,7 +49,7 @@ static vane_status link_over(const char *target, const char *path, const char *t
 
 vane_status vane_checkpoints_point(const char *folder, const char *name, int64_t step) {
   char *target = NULL, *path = NULL, *temporary = NULL;
-  vane_status status = make_step_path(folder, step, &target);
+  vane_status status = vane_checkpoints_path(folder, step, &target);
   if (status == VANE_OK)
     status = vane_path_make(&path, "%s/%s%s", folder, name, suffix);
   if (status == VANE_OK)
@@ -95,6 +95,31 @@ vane_status vane_checkpoints_rotate(const char *folder, int64_t step, int64_t ke
     if (old && unlink(list.paths[i]) != 0 && errno != ENOENT)
       status = fail_to("remove this old checkpoint", list.paths[i]);
   }
+  vane_path_list_finish(&list);
+  return status;
+}
+
+vane_status vane_checkpoints_find(const char *folder, int64_t most, int64_t *step) {
+  vane_path_list list;
+  *step = -1;
+  VANE_TRY(vane_path_list_match(folder, &list));
+  for (size_t i = 0; i < list.n_paths; i++) {
+    int64_t its_step = step_of(vane_path_name(list.paths[i]));
+    if (its_step <= most && its_step > *step)
+      *step = its_step;
+  }
+  vane_path_list_finish(&list);
+  return VANE_OK;
+}
+
+vane_status vane_checkpoints_cut(const char *folder, int64_t step) {
+  vane_path_list list;
+  VANE_TRY(vane_path_list_match(folder, &list));
+  vane_status status = VANE_OK;
+  for (size_t i = 0; i < list.n_paths && status == VANE_OK; i++)
+    if (step_of(vane_path_name(list.paths[i])) > step && unlink(list.paths[i]) != 0 &&
+        errno != ENOENT)
+      status = fail_to("remove this checkpoint of an undone step", list.paths[i]);
   vane_path_list_finish(&list);
   return status;
 }

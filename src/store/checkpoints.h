@@ -12,6 +12,10 @@ vane_status vane_checkpoints_write(const char *folder, int64_t step, const vane_
                                    int64_t n_tensors, const vane_safetensors_text *metadata,
                                    int64_t n_metadata);
 
+/* FOLDER/step-STEP.safetensors, a fresh string that the caller frees. */
+VANE_CHECKED
+vane_status vane_checkpoints_path(const char *folder, int64_t step, char **path);
+
 /* Makes FOLDER/NAME.safetensors ("last", "best") a hard link to the checkpoint of `step`. At any
  * moment, also after a crash, the name is there and complete: it is what it was or what it
  * becomes. */
@@ -22,6 +26,14 @@ vane_status vane_checkpoints_point(const char *folder, const char *name, int64_t
  * they are leftovers of a run that was killed, and will be written anew. */
 VANE_CHECKED
 vane_status vane_checkpoints_rotate(const char *folder, int64_t step, int64_t keep);
+
+/* The step of the newest numbered checkpoint up to `most`; -1: there is none. */
+VANE_CHECKED
+vane_status vane_checkpoints_find(const char *folder, int64_t most, int64_t *step);
+
+/* Removes numbered checkpoints behind `step`. */
+VANE_CHECKED
+vane_status vane_checkpoints_cut(const char *folder, int64_t step);
 
 /* Removes half-written files that a killed process left. */
 VANE_CHECKED

@@ -3,15 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "store/boxes.h"
 #include "store/checkpoints.h"
 #include "store/files.h"
 #include "store/metrics.h"
 
 struct vane_run {
-  char *folder, *config, *checkpoints, *last;
+  char *folder, *config, *checkpoints, *last, *best, *boxes;
   int64_t keep;
   vane_metrics_log *metrics;
 };
@@ -20,6 +22,8 @@ static vane_status make_paths(vane_run *run, const char *folder) {
   VANE_TRY(vane_path_make(&run->folder, "%s", folder));
   VANE_TRY(vane_path_make(&run->config, "%s/config.yaml", folder));
   VANE_TRY(vane_path_make(&run->checkpoints, "%s/checkpoints", folder));
+  VANE_TRY(vane_path_make(&run->best, "%s/checkpoints/best.safetensors", folder));
+  VANE_TRY(vane_path_make(&run->boxes, "%s/boxes", folder));
   return vane_path_make(&run->last, "%s/checkpoints/last.safetensors", folder);
 }
 
@@ -95,6 +99,8 @@ void vane_run_close(vane_run *run) {
   if (!run)
     return;
   vane_metrics_close(run->metrics);
+  free(run->boxes);
+  free(run->best);
   free(run->last);
   free(run->checkpoints);
   free(run->config);
@@ -130,6 +136,43 @@ vane_status vane_run_save(vane_run *run, int64_t step, bool best, const vane_saf
 
 vane_status vane_run_mark_best(vane_run *run, int64_t step) {
   return vane_checkpoints_point(run->checkpoints, "best", step);
+}
+
+vane_status vane_run_find_step(const vane_run *run, int64_t most, int64_t *step) {
+  return vane_checkpoints_find(run->checkpoints, most, step);
+}
+
+vane_status vane_run_step_path(const vane_run *run, int64_t step, char **path) {
+  return vane_checkpoints_path(run->checkpoints, step, path);
+}
+
+static vane_status move_best_back(vane_run *run, int64_t best_step) {
+  if (best_step == 0) {
+    unlink(run->best); /* there may be none */
+    return VANE_OK;
+  }
+  int64_t found;
+  VANE_TRY(vane_checkpoints_find(run->checkpoints, best_step, &found));
+  return found == best_step ? vane_run_mark_best(run, best_step) : VANE_OK;
+}
+
+vane_status vane_run_roll_back(vane_run *run, int64_t step, int64_t best_step) {
+  vane_metrics_close(run->metrics);
+  run->metrics = NULL;
+  VANE_TRY(vane_metrics_cut(run->folder, step));
+  VANE_TRY(vane_metrics_open(run->folder, true, &run->metrics));
+  VANE_TRY(vane_checkpoints_cut(run->checkpoints, step));
+  return move_best_back(run, best_step);
+}
+
+vane_status vane_run_write_box(vane_run *run, const char *name, int64_t step, const char *facts,
+                               int64_t keep) {
+  char *checkpoint = NULL;
+  vane_status status = step < 0 ? VANE_OK : vane_run_step_path(run, step, &checkpoint);
+  if (status == VANE_OK)
+    status = vane_boxes_write(run->boxes, name, checkpoint, facts, keep);
+  free(checkpoint);
+  return status;
 }
 
 vane_status vane_run_find_checkpoint(const char *path, bool prefer_best, char *checkpoint,

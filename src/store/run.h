@@ -6,6 +6,7 @@
  *   RUN/checkpoints/step-00001000.safetensors   numbered; the newest `keep` stay
  *   RUN/checkpoints/last.safetensors            the newest (a hard link)
  *   RUN/checkpoints/best.safetensors            the best evaluation so far (a hard link)
+ *   RUN/boxes/step-00000123/                    the black box of a bad step, boxes.h
  */
 #ifndef VANE_STORE_RUN_H
 #define VANE_STORE_RUN_H
@@ -57,6 +58,26 @@ vane_status vane_run_save(vane_run *run, int64_t step, bool best, const vane_saf
 /* Moves `best` to the already written checkpoint of `step`. */
 VANE_CHECKED
 vane_status vane_run_mark_best(vane_run *run, int64_t step);
+
+/* The step of the newest numbered checkpoint up to `most`; -1: there is none. */
+VANE_CHECKED
+vane_status vane_run_find_step(const vane_run *run, int64_t most, int64_t *step);
+
+/* The numbered checkpoint of `step`, a fresh string that the caller frees. */
+VANE_CHECKED
+vane_status vane_run_step_path(const vane_run *run, int64_t step, char **path);
+
+/* Goes back to the numbered checkpoint of `step`, which is `last` already: what was written for
+ * later steps is cut, as a resume does, checkpoints too, and `best` moves to that of `best_step`
+ * (0: none; one that is numbered no more stays what it is). */
+VANE_CHECKED
+vane_status vane_run_roll_back(vane_run *run, int64_t step, int64_t best_step);
+
+/* Writes the black box NAME with `facts` (JSON) and the numbered checkpoint of `step` (-1: none),
+ * and keeps `keep` boxes; see boxes.h. */
+VANE_CHECKED
+vane_status vane_run_write_box(vane_run *run, const char *name, int64_t step, const char *facts,
+                               int64_t keep);
 
 /* The checkpoint that RUN|CHECKPOINT on the command line means: a .safetensors file itself, or in a
  * run's folder `best` where `prefer_best` and there is one, else `last`. */

@@ -2,9 +2,10 @@
  *
  * Tensors (F32, plain order): `trunk.3.conv1.weight`, `heads.angle.0.bias`, ...; running statistics
  * `trunk.3.norm1.running_mean`; moments `adam.m.NAME`, `adam.v.NAME`, `adam.v_max.NAME`.
+ * What the step record hands from step to step: `step.losses`, `step.notes`, `step.numbers`.
  * Metadata: `vane.step`, `vane.config` (YAML), `vane.device`, `vane.best_total`, `vane.best_step`,
- * `vane.convolution.NAME` (the algorithms chosen). The data position and all draws follow from the
- * step and the seed. */
+ * `vane.rollbacks`, `vane.convolution.NAME` (the algorithms chosen). The data position and all
+ * draws follow from the step, the seed and data.train.passed_over. */
 #ifndef VANE_TRAIN_CHECKPOINT_H
 #define VANE_TRAIN_CHECKPOINT_H
 
@@ -38,7 +39,7 @@ VANE_CHECKED
 vane_status vane_checkpoint_restore_network(const vane_checkpoint *checkpoint,
                                             vane_network *network);
 
-/* The same, moments and step too. */
+/* The same, moments, step and what the step record hands on too. */
 VANE_CHECKED
 vane_status vane_checkpoint_restore(const vane_checkpoint *checkpoint, vane_trainer *trainer);
 

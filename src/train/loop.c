@@ -10,8 +10,10 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "optim/telemetry.h"
+#include "train/box.h"
 #include "train/evaluate.h"
 #include "train/report.h"
+#include "train/rollback.h"
 #include "train/step.h"
 
 typedef struct training {
@@ -31,6 +33,7 @@ typedef struct training {
   double waited_s;              /* the loader's count at the last report */
   int64_t first_step;
   double average_clips; /* steps in which clip_by_average_norm acted */
+  bool undone;          /* the report has rolled the run back */
 } training;
 
 /* Evaluations and checkpoints do not count as training time: the clock stops for them. */
@@ -44,56 +47,159 @@ static void start_clock(training *loop) {
   loop->resumed_at_s = vane_clock_s();
 }
 
-/* --- reports --- */
+static vane_status open_examples(training *loop) {
+  const vane_config *config = &loop->trainer->config;
+  return vane_loader_open(config, false, config->train_batch, loop->trainer->step, loop->log,
+                          &loop->examples);
+}
 
 static vane_status read_record(training *loop, vane_step_record *record) {
   vane_trainer *trainer = loop->trainer;
   vane_device *device = trainer->device;
-  size_t first = offsetof(vane_step_record, bad_step);
+  size_t first = offsetof(vane_step_record, n_bad_steps);
   size_t telemetry = vane_trainer_telemetry_bytes(trainer);
   VANE_TRY(device->memory.download(device, record, trainer->record, sizeof *record));
   if (telemetry)
     VANE_TRY(device->memory.download(device, loop->seen, trainer->telemetry, telemetry));
   VANE_TRY(device->memory.synchronize(device));
-  /* What the host has seen starts anew: the sums, the note of a bad step, the telemetry. */
+  /* What the host has seen starts anew: the bad steps, the sums, the telemetry. */
   if (telemetry)
     VANE_TRY(device->memory.clear(device, trainer->telemetry, telemetry));
   return device->memory.clear(device, (unsigned char *)trainer->record + first,
                               sizeof *record - first);
 }
 
-/* The bad examples of a step since the last report, in words. */
-static void describe_bad(const training *loop, const vane_step_record *record, char *text,
-                         size_t n_bytes) {
-  int64_t batch = loop->trainer->network->batch;
-  const vane_origin *origins = loop->origins + (record->bad_step - loop->reported_step - 1) * batch;
+/* What was read, as metrics. */
+static void collect(training *loop, const vane_step_record *record) {
+  loop->metrics.n = 0;
+  vane_report_add_record(&loop->metrics, loop->trainer, record);
+  if (loop->seen)
+    vane_report_add_telemetry(&loop->metrics, loop->trainer, loop->seen);
+}
+
+/* --- bad steps --- */
+
+/* The examples of a step since the last report. */
+static const vane_origin *origins_of(const training *loop, int64_t step) {
+  return loop->origins + (step - loop->reported_step - 1) * loop->trainer->network->batch;
+}
+
+static size_t describe_judgement(const vane_bad_step *bad, char *text, size_t n_bytes) {
+  long long step = (long long)bad->note.step;
   const char *what =
-      record->bad_loss == VANE_SHARED ? "the combined gradient" : vane_loss_names[record->bad_loss];
-  size_t used = (size_t)snprintf(text, n_bytes, "step %lld: %s is not finite",
-                                 (long long)record->bad_step, what);
-  int listed = record->n_bad_samples < 8 ? record->n_bad_samples : 8;
+      bad->loss == VANE_SHARED ? "the combined gradient" : vane_loss_names[bad->loss];
+  if (bad->kind == VANE_BAD_NONFINITE)
+    return (size_t)snprintf(text, n_bytes, "step %lld: %s is not finite", step, what);
+  return (size_t)snprintf(text, n_bytes,
+                          "step %lld: the loss leaps to %.4g from a median of %.4g, most of it %s",
+                          step, bad->note.total, bad->median, what);
+}
+
+/* A bad step and its examples, in words. */
+static void describe_bad(const training *loop, const vane_bad_step *bad, char *text,
+                         size_t n_bytes) {
+  const vane_origin *origins = origins_of(loop, (int64_t)bad->note.step);
+  size_t used = describe_judgement(bad, text, n_bytes);
+  int listed = bad->n_samples < VANE_N_BAD_SAMPLES ? bad->n_samples : VANE_N_BAD_SAMPLES;
   for (int i = 0; i < listed && used < n_bytes; i++) {
     char example[256];
-    vane_loader_describe(loop->examples, origins[record->bad_samples[i]], example, sizeof example);
+    vane_loader_describe(loop->examples, origins[bad->samples[i]], example, sizeof example);
     used +=
         (size_t)snprintf(text + used, n_bytes - used, "%s %s", i ? ";" : "; examples:", example);
   }
-  if (record->n_bad_samples > listed && used < n_bytes)
-    snprintf(text + used, n_bytes - used, "; and %d more", record->n_bad_samples - listed);
+  if (bad->n_samples > listed && used < n_bytes)
+    snprintf(text + used, n_bytes - used, "; and %d more", bad->n_samples - listed);
 }
 
-static vane_status judge_bad(const training *loop, const vane_step_record *record) {
-  char text[900];
-  describe_bad(loop, record, text, sizeof text);
-  if (loop->trainer->config.train_on_nonfinite == VANE_NONFINITE_STOP)
-    return vane_fail(VANE_ERR_NUMERIC,
-                     "%s; weights and moments are those before that step (lower optim.lr, set "
-                     "grad.clip.global, or pass over such steps with train.on_nonfinite: skip)",
-                     text);
-  vane_log_warning(loop->log, "%s; %.0f steps since step %lld wrote nothing", text,
-                   record->sum.skipped, (long long)loop->reported_step);
-  return VANE_OK;
+static bool rolls_back(const vane_config *config, const vane_bad_step *bad) {
+  return bad->kind == VANE_BAD_SPIKE ? config->train_spike_mode == VANE_SPIKE_ROLLBACK
+                                     : config->train_on_nonfinite == VANE_NONFINITE_ROLLBACK;
 }
+
+/* One box for bad steps in a row, that of the first. */
+static vane_status write_box(training *loop, const vane_step_record *record,
+                             const vane_bad_step *bad, vane_box_gap gap) {
+  const vane_config *config = &loop->trainer->config;
+  if (config->train_spike_boxes == 0 || (bad->running > 1 && gap.count == 0))
+    return VANE_OK;
+  collect(loop, record);
+  const vane_box box = {.trainer = loop->trainer,
+                        .examples = loop->examples,
+                        .record = record,
+                        .bad = bad,
+                        .origins = origins_of(loop, (int64_t)bad->note.step),
+                        .interval = &loop->metrics,
+                        .gap = gap};
+  return vane_box_write(loop->run, &box);
+}
+
+/* Everything after the run's folder and the trainer went back. */
+static vane_status start_again(training *loop) {
+  vane_trainer *trainer = loop->trainer;
+  vane_loader_close(loop->examples);
+  loop->examples = NULL;
+  loop->reported_step = loop->first_step = loop->saved_step = trainer->step;
+  loop->started_s = loop->interval_s = loop->waited_s = 0;
+  loop->undone = true;
+  start_clock(loop);
+  return open_examples(loop);
+}
+
+static vane_status roll_back(training *loop, const vane_step_record *record,
+                             const vane_bad_step *bad) {
+  vane_rollback plan;
+  char text[900];
+  describe_bad(loop, bad, text, sizeof text);
+  if (vane_rollback_plan(loop->trainer, loop->run, (int64_t)bad->note.step, &plan) != VANE_OK) {
+    VANE_TRY(write_box(loop, record, bad, (vane_box_gap){0, 0}));
+    return vane_error_add_context("%s; this step wrote nothing", text);
+  }
+  VANE_TRY(write_box(loop, record, bad, (vane_box_gap){plan.first, plan.count}));
+  VANE_TRY(vane_rollback_run(loop->trainer, loop->run, &plan, &loop->best));
+  vane_log_warning(loop->log,
+                   "%s; rolled back to step %lld (%lld of at most %lld), past %lld records from "
+                   "place %lld of the stream on",
+                   text, (long long)plan.to, (long long)loop->trainer->n_rollbacks,
+                   (long long)loop->trainer->config.train_spike_max_rollbacks,
+                   (long long)plan.count, (long long)plan.first);
+  return start_again(loop);
+}
+
+static vane_status stop_for(training *loop, const vane_step_record *record,
+                            const vane_bad_step *bad) {
+  char text[900];
+  describe_bad(loop, bad, text, sizeof text);
+  VANE_TRY(write_box(loop, record, bad, (vane_box_gap){0, 0}));
+  return vane_fail(VANE_ERR_NUMERIC,
+                   "%s; weights and moments are those before that step (lower optim.lr, set "
+                   "grad.clip.global, or pass over such steps with train.on_nonfinite: skip)",
+                   text);
+}
+
+/* Warns of the bad steps since the last report, and ends the run or rolls it back where the last of
+ * them asks for it. */
+static vane_status judge_bad(training *loop, const vane_step_record *record) {
+  int64_t n = record->n_bad_steps < VANE_N_BAD_STEPS ? record->n_bad_steps : VANE_N_BAD_STEPS;
+  const vane_bad_step *last = &record->bad_steps[n - 1];
+  for (const vane_bad_step *bad = record->bad_steps; bad < last + !record->halted; bad++) {
+    char text[900];
+    describe_bad(loop, bad, text, sizeof text);
+    VANE_TRY(write_box(loop, record, bad, (vane_box_gap){0, 0}));
+    vane_log_warning(loop->log, "%s", text);
+  }
+  if (record->n_bad_steps > n)
+    vane_log_warning(loop->log, "and %lld more bad steps since step %lld",
+                     (long long)(record->n_bad_steps - n), (long long)loop->reported_step);
+  if (record->sum.skipped > 0 && !record->halted)
+    vane_log_warning(loop->log, "%.0f steps since step %lld wrote nothing", record->sum.skipped,
+                     (long long)loop->reported_step);
+  if (!record->halted)
+    return VANE_OK;
+  return rolls_back(&loop->trainer->config, last) ? roll_back(loop, record, last)
+                                                  : stop_for(loop, record, last);
+}
+
+/* --- reports --- */
 
 /* Only damaged moments, or some that another program wrote, lead beyond Adam's bound. Other rules
  * have none, or not this one. */
@@ -116,8 +222,10 @@ static vane_status report(training *loop) {
   stop_clock(loop);
   vane_step_record record;
   VANE_TRY(read_record(loop, &record));
-  if (record.bad_step)
+  if (record.n_bad_steps)
     VANE_TRY(judge_bad(loop, &record));
+  if (loop->undone) /* there is nothing to report of these steps */
+    return VANE_OK;
 
   const vane_step_sum *sum = &record.sum;
   double waited = vane_loader_waited_s(loop->examples);
@@ -129,19 +237,17 @@ static vane_status report(training *loop) {
       .images_per_s = (double)(done * trainer->config.train_batch) / loop->interval_s,
       .data_wait = (waited - loop->waited_s) / loop->interval_s,
       .seconds_left = loop->started_s / (double)(trainer->step - loop->first_step) * (double)left,
-      .lr = record.in.lr,
+      .lr = vane_record_lr(&record),
+      .lr_scale = vane_record_lr_scale(&record),
       .gradient_norm = sum->gradient_norm / sum->steps,
       .skipped = sum->skipped};
   for (int k = 0; k < VANE_N_LOSSES; k++)
     progress.loss[k] = sum->loss[k] / sum->steps;
 
   vane_report *metrics = &loop->metrics;
-  metrics->n = 0;
-  vane_report_add_record(metrics, trainer, &record);
-  if (loop->seen) {
-    vane_report_add_telemetry(metrics, trainer, loop->seen);
+  collect(loop, &record);
+  if (loop->seen)
     judge_updates(loop);
-  }
   vane_report_add(metrics, progress.images_per_s, "speed/images_per_s");
   vane_report_add(metrics, progress.data_wait, "speed/data_wait");
   VANE_TRY(vane_run_log(loop->run, trainer->step, metrics->metrics, metrics->n));
@@ -191,9 +297,10 @@ static vane_status after_step(training *loop, bool last) {
   bool evaluation = loop->test && (last || due(step, config->train_eval_every));
   bool checkpoint = last || due(step, config->train_save_every);
   /* Weights are judged and kept only after the report has said that they are sound. */
+  loop->undone = false;
   if (last || evaluation || checkpoint || due(step, config->train_log_every))
     VANE_TRY(report(loop));
-  if (!evaluation && !checkpoint)
+  if (loop->undone || (!evaluation && !checkpoint))
     return VANE_OK;
   stop_clock(loop);
   if (evaluation)
@@ -231,6 +338,7 @@ static vane_status run_steps(training *loop) {
     VANE_TRY(train_batch(loop));
     VANE_TRY(after_step(loop, trainer->step == trainer->config.train_steps));
   }
+  loop->undone = false;
   if (trainer->step > loop->reported_step)
     VANE_TRY(report(loop));
   return save(loop, false);
@@ -238,8 +346,7 @@ static vane_status run_steps(training *loop) {
 
 static vane_status open_loaders(training *loop) {
   const vane_config *config = &loop->trainer->config;
-  VANE_TRY(vane_loader_open(config, false, config->train_batch, loop->trainer->step, loop->log,
-                            &loop->examples));
+  VANE_TRY(open_examples(loop));
   if (config->data_test_source == VANE_SOURCE_NONE)
     return VANE_OK;
   return vane_loader_open(config, true, config->train_batch, 0, loop->log, &loop->test);

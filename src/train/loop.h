@@ -14,7 +14,8 @@ typedef struct vane_progress {
   double images_per_s;
   double data_wait;    /* share of the time that training waited for data */
   double seconds_left; /* until the last step, at the pace of this session so far */
-  double lr;
+  double lr;           /* that the newest step took */
+  double lr_scale;     /* what the guard made of the schedule's: 1, it did not act */
   double loss[VANE_N_LOSSES];
   double gradient_norm;
   double skipped; /* steps that wrote nothing */
@@ -31,8 +32,11 @@ typedef struct vane_observer {
 
 /* Trains from trainer->step to train.steps. A fresh run (step 0) begins with a checkpoint of its
  * initial weights. `best`: from the checkpoint that was resumed, or zeroed.
- * VANE_ERR_NUMERIC: a loss or gradient was not finite and train.on_nonfinite is stop; the message
- * names the loss, the step and the examples, weights and moments are those before that step. */
+ * A report tells of steps whose loss or gradient was not finite or whose loss was a spike, writes
+ * their black boxes, and rolls the run back where the settings say so.
+ * VANE_ERR_NUMERIC: a loss or gradient was not finite and train.on_nonfinite is stop, or no
+ * rollback is possible; the message names the loss, the step and the examples, weights and moments
+ * are those before that step. */
 VANE_CHECKED
 vane_status vane_train(vane_trainer *trainer, vane_run *run, vane_best best, const vane_log *log,
                        const vane_observer *observer);

@@ -1,5 +1,7 @@
 #include "train/report.h"
 
+#include "optim/guard.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +51,8 @@ static void add_clips(vane_report *report, const vane_trainer *trainer, const va
                         vane_loss_names[k]);
   if (config->grad_clip_global > 0)
     vane_report_add(report, sum->clipped_global / sum->steps, "clipped/global");
+  if (config->grad_clip_zscore > 0)
+    vane_report_add(report, sum->clipped_zscore / sum->steps, "clipped/zscore");
   if (config->grad_clip_average_norm > 0)
     vane_report_add(report, sum->clipped_average / sum->steps, "clipped/average_norm");
 }
@@ -65,6 +69,26 @@ static void add_cosines(vane_report *report, const vane_trainer *trainer,
                         vane_loss_names[j]);
 }
 
+/* The curvature along the newest step that was probed, beside the limit of stability; how many
+ * times over the bound fits under that limit; and what the guard makes of the learning rate. */
+static void add_guard(vane_report *report, const vane_trainer *trainer,
+                      const vane_step_record *record) {
+  const vane_guard_state *guard = &record->guard;
+  double lr = vane_record_lr(record);
+  if (trainer->config.optim_guard_mode == VANE_GUARD_OFF)
+    return;
+  vane_report_add(report, (double)guard->probes, "guard/probes");
+  vane_report_add(report, (double)guard->ignored, "guard/ignored");
+  if (!guard->probes)
+    return;
+  double limit = vane_guard_limit(&trainer->config) / lr;
+  vane_report_add(report, guard->curvature, "guard/curvature");
+  vane_report_add(report, guard->bound, "guard/bound");
+  vane_report_add(report, limit, "guard/limit");
+  vane_report_add(report, limit / guard->bound, "guard/margin");
+  vane_report_add(report, vane_record_lr_scale(record), "guard/lr_scale");
+}
+
 void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
                             const vane_step_record *record) {
   const vane_step_sum *sum = &record->sum;
@@ -79,7 +103,10 @@ void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
   if (trainer->config.grad_weighting == VANE_WEIGHTING_UNCERTAINTY)
     for (int k = 0; k < VANE_N_HEADS; k++)
       vane_report_add(report, record->weight[k], "weight/%s", vane_loss_names[k]);
+  add_guard(report, trainer, record);
   vane_report_add(report, sum->skipped, "skipped");
+  if (trainer->config.train_spike_mode != VANE_SPIKE_OFF)
+    vane_report_add(report, sum->spikes, "spikes");
 }
 
 /* `place`: "", or a tensor's name and a slash. */

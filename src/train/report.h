@@ -20,7 +20,7 @@ void vane_report_finish(vane_report *report); /* one of zeros is fine */
 /* Adds one metric; the tag is formatted. */
 void vane_report_add(vane_report *report, double value, const char *format, ...) VANE_PRINTF(3, 4);
 
-/* Losses, norms, cosines, clips, weights: means over the interval. */
+/* Losses, norms, cosines, clips, weights: means over the interval; what the guard found last. */
 void vane_report_add_record(vane_report *report, const vane_trainer *trainer,
                             const vane_step_record *record);
 

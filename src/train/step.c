@@ -2,10 +2,12 @@
 
 #include "base/error.h"
 #include "optim/record.h"
+#include "train/probe.h"
 #include "train/targets.h"
 
-/* Pixels, targets and this step's scalars go to the device. */
-static vane_status upload(vane_trainer *trainer, const vane_batch *batch) {
+/* Pixels, targets and the step's scalars go to the device. */
+vane_status vane_step_upload(vane_trainer *trainer, const vane_batch *batch,
+                             vane_step_record *record) {
   vane_device *device = trainer->device;
   const vane_config *config = &trainer->config;
   vane_network *network = trainer->network;
@@ -19,49 +21,53 @@ static vane_status upload(vane_trainer *trainer, const vane_batch *batch) {
   VANE_TRY(device->memory.upload(device, network->pixels, batch->pixels, pixel_bytes));
   VANE_TRY(device->memory.upload(device, network->losses.targets, trainer->targets,
                                  (size_t)(VANE_N_TARGET_ROWS * n) * sizeof(float)));
-  return device->memory.upload(device, &trainer->record->in, &scalars, sizeof scalars);
+  return device->memory.upload(device, &record->in, &scalars, sizeof scalars);
 }
 
 /* Images to loss values, and to each loss's gradient at the trunk's output. */
-static vane_status forward(vane_trainer *trainer) {
-  vane_network *network = trainer->network;
+vane_status vane_step_forward(vane_network *network, vane_slots *slots, vane_step_record *record) {
   for (int64_t m = 0; m < network->n_micro; m++)
     VANE_TRY(vane_network_trunk_forward(network, m, NULL));
   VANE_TRY(vane_heads_forward(&network->heads, &network->parameters, network->weights,
                               network->features));
   VANE_TRY(vane_losses_run(&network->losses, &network->heads, network->block, network->weights,
-                           true, trainer->record));
-  return vane_slots_heads_backward(&trainer->slots);
+                           true, record));
+  return vane_slots_heads_backward(slots);
 }
 
 /* Back through the trunk, micro-batch by micro-batch, last one first: its activations are still
  * there, the others' are computed again. */
-static vane_status backward(vane_trainer *trainer) {
-  vane_network *network = trainer->network;
+vane_status vane_step_backward(vane_network *network, vane_slots *slots, void *pending) {
   int64_t last = network->n_micro - 1;
   for (int64_t m = last; m >= 0; m--) {
     if (m < last)
       VANE_TRY(vane_network_trunk_forward(network, m, NULL));
-    if (trainer->pending)
+    if (pending)
       VANE_TRY(vane_trunk_track(network->trunk, m == last ? 0 : 1, 1.0 / (double)network->n_micro,
-                                trainer->pending));
-    VANE_TRY(vane_slots_trunk_backward(&trainer->slots, m, m == last));
+                                pending));
+    VANE_TRY(vane_slots_trunk_backward(slots, m, m == last));
   }
   return VANE_OK;
+}
+
+/* Where the losses' gradients become one depends on the space: before the way back, or after it. */
+vane_status vane_step_gradient(vane_network *network, vane_slots *slots, vane_step_record *record,
+                               void *pending) {
+  VANE_TRY(vane_step_forward(network, slots, record));
+  if (slots->space == VANE_SPACE_TRUNK_OUTPUT)
+    VANE_TRY(vane_slots_join_features(slots, record));
+  VANE_TRY(vane_step_backward(network, slots, pending));
+  if (slots->space == VANE_SPACE_PARAMETERS)
+    VANE_TRY(vane_slots_join_parameters(slots, record));
+  return vane_slots_decide(slots, record);
 }
 
 /* Weights, moments and running statistics move, unless the record says skip. */
 static vane_status update(vane_trainer *trainer) {
   vane_device *device = trainer->device;
   vane_network *network = trainer->network;
-  const vane_adam_memory memory = {.parameters = network->weights,
-                                   .gradients = trainer->slots.gradients,
-                                   .m = trainer->m,
-                                   .v = trainer->v,
-                                   .v_max = trainer->v_max,
-                                   .telemetry = trainer->telemetry,
-                                   .limits = trainer->limits};
-  if (trainer->limits)
+  const vane_adam_memory memory = vane_trainer_adam_memory(trainer);
+  if (memory.limits)
     VANE_TRY(
         device->optim.limits(device, &trainer->adam, network->block, &memory, trainer->record));
   VANE_TRY(device->optim.adam(device, &trainer->adam, network->block, &memory, trainer->record));
@@ -76,21 +82,15 @@ static vane_status update(vane_trainer *trainer) {
  * so that the device may record them once. */
 static vane_status compute(void *user) {
   vane_trainer *trainer = user;
-  vane_slots *slots = &trainer->slots;
-  VANE_TRY(forward(trainer));
-  if (slots->space == VANE_SPACE_TRUNK_OUTPUT)
-    VANE_TRY(vane_slots_join_features(slots, trainer->record));
-  VANE_TRY(backward(trainer));
-  if (slots->space == VANE_SPACE_PARAMETERS)
-    VANE_TRY(vane_slots_join_parameters(slots, trainer->record));
-  VANE_TRY(vane_slots_decide(slots, trainer->record));
+  VANE_TRY(
+      vane_step_gradient(trainer->network, &trainer->slots, trainer->record, trainer->pending));
   return update(trainer);
 }
 
 vane_status vane_step_run(vane_trainer *trainer, const vane_batch *batch) {
   vane_device *device = trainer->device;
-  VANE_TRY(upload(trainer, batch));
+  VANE_TRY(vane_step_upload(trainer, batch, trainer->record));
   VANE_TRY(device->graph.run(device, &trainer->graph, compute, trainer));
   trainer->step++;
-  return VANE_OK;
+  return vane_probe_due(trainer) ? vane_probe_run(trainer) : VANE_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "optim/record.h"
+#include "train/probe.h"
 
 size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer) {
   bool kept = trainer->config.optim_telemetry_every > 0;
@@ -63,11 +64,13 @@ static vane_status plan(vane_trainer *trainer, const vane_choices *choices) {
                                config->train_accumulate, true, choices, &trainer->network));
   VANE_TRY(vane_slots_init(&trainer->slots, trainer->network));
   vane_adam_desc_fill(config, &trainer->adam);
+  VANE_TRY(vane_probe_init(trainer));
   return reserve(trainer);
 }
 
 /* All but the device. */
 static void release(vane_trainer *trainer) {
+  vane_probe_finish(trainer);
   vane_network_unseal(trainer->device, &trainer->metrics);
   vane_network_unseal(trainer->device, &trainer->moments);
   vane_slots_finish(&trainer->slots);
@@ -76,7 +79,8 @@ static void release(vane_trainer *trainer) {
 
 static size_t bytes_of(const vane_trainer *trainer) {
   return vane_network_bytes(trainer->network) + trainer->slots.arena.total_bytes +
-         trainer->moments.total_bytes + trainer->metrics.total_bytes;
+         trainer->moments.total_bytes + trainer->metrics.total_bytes +
+         trainer->probe.arena.total_bytes;
 }
 
 /* Plans for another batch, and says how much memory that would take. */
@@ -131,6 +135,7 @@ static vane_status allocate(vane_trainer *trainer) {
   VANE_TRY(check_room(trainer));
   VANE_TRY(vane_network_allocate(trainer->network));
   VANE_TRY(vane_slots_allocate(&trainer->slots));
+  VANE_TRY(vane_probe_allocate(trainer));
   VANE_TRY(vane_network_seal(trainer->device, &trainer->moments));
   VANE_TRY(vane_network_seal(trainer->device, &trainer->metrics));
   bind(trainer);
@@ -177,7 +182,20 @@ void vane_trainer_destroy(vane_trainer *trainer) {
   free(trainer);
 }
 
+vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer) {
+  return (vane_adam_memory){.parameters = trainer->network->weights,
+                            .gradients = trainer->slots.gradients,
+                            .m = trainer->m,
+                            .v = trainer->v,
+                            .v_max = trainer->v_max,
+                            .telemetry = trainer->telemetry,
+                            .limits = trainer->limits};
+}
+
+/* Arenas that a run has no use for are left out. */
 static void describe_arena(FILE *stream, const vane_arena *arena) {
+  if (!arena->n_items)
+    return;
   fprintf(stream, "%-16s %9.1f MiB in %lld parts\n", arena->name,
           (double)arena->total_bytes / (1 << 20), (long long)arena->n_items);
 }
@@ -188,9 +206,9 @@ vane_status vane_trainer_describe_memory(const vane_trainer *trainer, char **tex
   if (!stream)
     return vane_fail(VANE_ERR_MEMORY, "no memory for the table of memory");
   const vane_network *network = trainer->network;
-  const vane_arena *arenas[] = {&network->stored,      &trainer->moments,   &trainer->slots.arena,
-                                &network->activations, &network->workspace, &network->staging,
-                                &trainer->metrics};
+  const vane_arena *arenas[] = {&network->stored,      &trainer->moments,    &trainer->slots.arena,
+                                &network->activations, &network->workspace,  &network->staging,
+                                &trainer->metrics,     &trainer->probe.arena};
   for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++)
     describe_arena(stream, arenas[i]);
   if (fclose(stream) != 0)

@@ -20,6 +20,7 @@ began=$(date +%s%N)
   --set train.log_every=5 --set "train.batch=$batch" \
   --set data.test.count=64 --set data.train.count=1000 --set "data.threads=$threads" \
   --device "$device" --set "device.convolution=$convolution" --set 'data.augment={rotate: 20, flip: true, shift: 2}' \
+  --set 'optim.guard={mode: on, every: 7, margin: 0.001}' \
   >/dev/null 2>"$work/log" &
 process=$!
 # A GPU takes its time before the first step.

@@ -86,10 +86,10 @@ static void put_config(scratch *area) {
 
 static void test_help(void **state) {
   static const char *const calls[] = {
-      "--help",       "train --help",      "eval --help",       "predict --help",
-      "data --help",  "data make --help",  "data check --help", "inspect --help",
-      "bench --help", "doctor --help",     "bench step --help", "bench adam --help",
-      "lab --help",   "lab haywire --help"};
+      "--help",       "train --help",       "eval --help",       "predict --help",
+      "data --help",  "data make --help",   "data check --help", "inspect --help",
+      "bench --help", "doctor --help",      "bench step --help", "bench adam --help",
+      "lab --help",   "lab haywire --help", "lab replay --help", "doctor epsilon --help"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
     assert_int_equal(done.exit_status, 0);
@@ -149,10 +149,15 @@ static void test_wrong_calls(void **state) {
                                       "lab haywire --seeds 0",
                                       "lab haywire --seeds 1001",
                                       "lab haywire --set sed=1",
+                                      "lab replay",
+                                      "lab replay a b",
                                       "lab remedies",
                                       "lab remedies --out x --json",
                                       "lab remedies --out x --remedy amsgrat",
-                                      "doctor who"};
+                                      "doctor who",
+                                      "doctor epsilon",
+                                      "doctor epsilon a b",
+                                      "doctor epsilon --batches 0 a"};
   put_config(*state);
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     outcome done = call(*state, calls[i]);
@@ -172,6 +177,7 @@ static void test_failures(void **state) {
   expect(*state, 1, "inspect none");
   expect(*state, 1, "inspect small.yaml");
   expect(*state, 1, "bench step none.yaml");
+  expect(*state, 1, "lab replay none");
 }
 
 /* --- data --- */
@@ -507,6 +513,26 @@ static void test_lab(void **state) {
   release(&wrong);
 }
 
+/* A run that a learning rate beyond reason has ended leaves a box of its last step. */
+static void test_replay(void **state) {
+  scratch *area = *state;
+  put_config(area);
+  outcome ended = call(area, "train small.yaml --out run --set optim.lr=1e6 --set train.steps=200");
+  assert_int_equal(ended.exit_status, 1);
+  const char *told = strstr(ended.err, "vane: step ");
+  assert_non_null(told);
+  char replay[100];
+  snprintf(replay, sizeof replay, "lab replay run/boxes/step-%08ld",
+           strtol(told + strlen("vane: step "), NULL, 10));
+  release(&ended);
+  outcome done = call(area, replay);
+  assert_int_equal(done.exit_status, 0);
+  assert_non_null(strstr(done.out, "the same bits"));
+  assert_null(strstr(done.out, "OTHER BITS"));
+  assert_non_null(strstr(done.out, "scene "));
+  release(&done);
+}
+
 static void test_doctor(void **state) {
   json_t *facts = call_json(*state, "doctor --json");
   expect_keys(facts, "vane", "processor", "devices", "libraries", "data", "missing");
@@ -515,6 +541,19 @@ static void test_doctor(void **state) {
   assert_true(json_is_true(json_object_get(chosen, "works")));
   expect_keys(chosen, "name", "description", "why");
   json_decref(facts);
+}
+
+static void test_doctor_epsilon(void **state) {
+  scratch *area = *state;
+  put_config(area);
+  expect(area, 0, "train small.yaml --out run --set train.steps=8");
+  json_t *advice = call_json(area, "doctor epsilon run --batches 2 --json");
+  expect_keys(advice, "curvature", "adam_curvature", "margin", "lr_now", "lr_always",
+              "epsilon_always");
+  assert_int_equal((int)number_at(advice, NULL, "step"), 8);
+  assert_int_equal((int)number_at(advice, NULL, "images"), 24);
+  assert_true(number_at(advice, NULL, "curvature") > 0);
+  json_decref(advice);
 }
 
 int main(void) {
@@ -532,7 +571,9 @@ int main(void) {
       scratch_test(test_bench_adam_table),
       scratch_test(test_bench_adam_plot),
       scratch_test(test_lab),
+      scratch_test(test_replay),
       scratch_test(test_doctor),
+      scratch_test(test_doctor_epsilon),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,10 +43,12 @@ static void nothing_is_written(void **state) {
 
     assert_int_equal(record.skip, 1);
     assert_int_equal(record.halted, stops);
-    assert_int_equal(record.bad_step, 1);
-    assert_int_equal(record.bad_loss, VANE_LOSS_MAGNITUDE);
-    assert_int_equal(record.n_bad_samples, 1);
-    assert_int_equal(record.bad_samples[0], bad_index);
+    assert_int_equal(record.n_bad_steps, 1);
+    assert_true(record.bad_steps[0].note.step == 1);
+    assert_int_equal(record.bad_steps[0].kind, VANE_BAD_NONFINITE);
+    assert_int_equal(record.bad_steps[0].loss, VANE_LOSS_MAGNITUDE);
+    assert_int_equal(record.bad_steps[0].n_samples, 1);
+    assert_int_equal(record.bad_steps[0].samples[0], bad_index);
     assert_memory_equal(before, after, (size_t)count * sizeof *before);
     assert_memory_equal(statistics, statistics_after, (size_t)running * sizeof *statistics);
     for (int64_t i = 0; i < count; i++)

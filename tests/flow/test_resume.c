@@ -108,6 +108,9 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
        "optim.telemetry={every: 3, tensors: true}"},
       {"grad.weighting=pcgrad", "optim.schedule=linear", "data.augment={rotate: 30, shift: 2}",
        "optim.telemetry.every=2"},
+      /* Probed before and after the stop; the limit acts from the first probe on. */
+      {"optim.guard={mode: on, every: 3, margin: 0.001}", "train.accumulate=2",
+       "optim.epsilon=1e-8", "optim.telemetry.every=2"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     char whole[512], parts[512], a[600], b[600];

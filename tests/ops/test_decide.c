@@ -1,5 +1,5 @@
-/* Conformance of reduce.decide (N25, N26): the norm, the global clip, what is skipped and who is
- * blamed, and the interval's sums. */
+/* Conformance of reduce.decide (N25, N26): the norm, the global clip, what is not finite, what is
+ * skipped and who is blamed, and the interval's sums. Spikes and ZClip: test_spike.c. */
 #include <string.h>
 
 #include "ops/side.h"
@@ -74,7 +74,7 @@ static void check_norm(check *c) {
     check_scalar(c, "norm", "gradient_norm", got.gradient_norm, norm);
     check_scalar(c, "norm", "clip", got.clip, i == 2 ? 0.5 : 1.0);
     assert_int_equal(got.skip, 0);
-    assert_int_equal(got.bad_step, 0);
+    assert_int_equal(got.n_bad_steps, 0);
     check_scalar(c, "decide", "clipped_global", got.sum.clipped_global, i == 2 ? 1.0 : 0.0);
   }
 }
@@ -121,8 +121,10 @@ static void check_sums(check *c) {
 static void assert_skipped(const vane_step_record *got, int32_t bad_loss) {
   vane_step_sum nothing = {.skipped = 1.0};
   assert_int_equal(got->skip, 1);
-  assert_int_equal(got->bad_step, 5);
-  assert_int_equal(got->bad_loss, bad_loss);
+  assert_int_equal(got->n_bad_steps, 1);
+  assert_true(got->bad_steps[0].note.step == 5.0);
+  assert_int_equal(got->bad_steps[0].kind, VANE_BAD_NONFINITE);
+  assert_int_equal(got->bad_steps[0].loss, bad_loss);
   assert_memory_equal(&got->sum, &nothing, sizeof nothing);
 }
 
@@ -139,10 +141,10 @@ static void check_bad_losses(check *c) {
     vane_step_record got = run_decide(c->subject, &d);
     assert_skipped(&got, k);
     assert_int_equal(got.halted, 0);
-    assert_int_equal(got.n_bad_samples, k < VANE_N_HEADS ? 2 : 0);
+    assert_int_equal(got.bad_steps[0].n_samples, k < VANE_N_HEADS ? 2 : 0);
     if (k < VANE_N_HEADS) {
-      assert_int_equal(got.bad_samples[0], 2);
-      assert_int_equal(got.bad_samples[1], 7);
+      assert_int_equal(got.bad_steps[0].samples[0], 2);
+      assert_int_equal(got.bad_steps[0].samples[1], 7);
     }
   }
 }
@@ -153,7 +155,7 @@ static void check_bad_gradients(check *c) {
     d.record.gram[k][k] = CHECK_INFINITY;
     vane_step_record got = run_decide(c->subject, &d);
     assert_skipped(&got, k);
-    assert_int_equal(got.n_bad_samples, 0);
+    assert_int_equal(got.bad_steps[0].n_samples, 0);
     assert_int_equal(got.halted, 1); /* stop is the default */
   }
   static const int64_t places[] = {0, 99, 113, 240, 256, 287};
@@ -162,7 +164,7 @@ static void check_bad_gradients(check *c) {
     d.gradients[places[i]] = i % 2 ? CHECK_NAN : CHECK_INFINITY;
     vane_step_record got = run_decide(c->subject, &d);
     assert_skipped(&got, VANE_SHARED);
-    assert_int_equal(got.n_bad_samples, 0);
+    assert_int_equal(got.bad_steps[0].n_samples, 0);
   }
 }
 
@@ -185,9 +187,9 @@ static void check_many_samples(check *c) {
   for (int64_t i = 1; i < batch; ++i)
     d.samples[batch + i] = CHECK_NAN;
   vane_step_record got = run_decide(c->subject, &d);
-  assert_int_equal(got.n_bad_samples, batch - 1);
+  assert_int_equal(got.bad_steps[0].n_samples, batch - 1);
   for (int i = 0; i < 8; ++i)
-    assert_int_equal(got.bad_samples[i], i + 1);
+    assert_int_equal(got.bad_steps[0].samples[i], i + 1);
 }
 
 /* After a stop every step is skipped, however good or bad, and the first one keeps the blame. */
@@ -207,16 +209,18 @@ static void check_halt(check *c) {
     vane_step_record got = run_decide(c->subject, &d);
     assert_int_equal(got.skip, 1);
     assert_int_equal(got.halted, 1);
-    assert_int_equal(got.bad_step, 5);
-    assert_int_equal(got.bad_loss, 2);
-    assert_int_equal(got.n_bad_samples, 1);
-    assert_int_equal(got.bad_samples[0], 3);
+    assert_int_equal(got.n_bad_steps, 1);
+    assert_true(got.bad_steps[0].note.step == 5.0);
+    assert_int_equal(got.bad_steps[0].loss, 2);
+    assert_int_equal(got.bad_steps[0].n_samples, 1);
+    assert_int_equal(got.bad_steps[0].samples[0], 3);
     check_scalar(c, "decide", "skipped", got.sum.skipped, 2.0);
     check_scalar(c, "decide", "steps", got.sum.steps, 0.0);
   }
 }
 
-/* With skip, training goes on, and the first bad step keeps the blame. */
+/* With skip, training goes on, and each bad step is noted while there is room; a step that halts is
+ * noted in any case. */
 static void check_skip_and_go_on(check *c) {
   decide_case d = draw_case(c);
   d.desc.on_nonfinite = VANE_NONFINITE_SKIP;
@@ -231,9 +235,22 @@ static void check_skip_and_go_on(check *c) {
   d.record.loss[0] = CHECK_NAN;
   d.record = run_decide(c->subject, &d);
   assert_int_equal(d.record.skip, 1);
-  assert_int_equal(d.record.bad_step, 5);
-  assert_int_equal(d.record.bad_loss, 2);
+  assert_int_equal(d.record.n_bad_steps, 2);
+  assert_true(d.record.bad_steps[0].note.step == 5.0 && d.record.bad_steps[1].note.step == 7.0);
+  assert_int_equal(d.record.bad_steps[0].loss, 2);
+  assert_int_equal(d.record.bad_steps[1].loss, 0);
   check_scalar(c, "decide", "skipped", d.record.sum.skipped, 2.0);
+  for (d.record.in.step = 8; d.record.in.step <= 17; ++d.record.in.step) {
+    d.desc.on_nonfinite = d.record.in.step < 17 ? VANE_NONFINITE_SKIP : VANE_NONFINITE_STOP;
+    d.record = run_decide(c->subject, &d);
+  }
+  assert_int_equal(d.record.n_bad_steps, 12);
+  for (int i = 2; i < VANE_N_BAD_STEPS - 1; ++i) {
+    assert_true(d.record.bad_steps[i].note.step == 6.0 + i);
+    assert_int_equal(d.record.bad_steps[i].running, i);
+  }
+  assert_true(d.record.bad_steps[VANE_N_BAD_STEPS - 1].note.step == 17.0);
+  assert_int_equal(d.record.halted, 1);
 }
 
 int main(void) {

@@ -54,12 +54,18 @@ static const tolerance table[] = {
     {"combine", 3e-7, "four products summed; factors rounded to float"},
     {"norm", 1e-6, "a sum of squares"},
     {"decide", 1e-12, "record fields only, in double on every device"},
+    {"spike", 2e-6, "a ratio in float where the deviation is near zero: log(1 + x) keeps x to u"},
+    {"zclip", 1e-9,
+     "record fields only, in double; differences that nearly cancel in the variance"},
     {"adam_moments", 3e-7, "m and v, against the sum of their terms: two products, one sum"},
     {"adam_rule_parameter", 4e-7,
      "against |old| + |update|, had m not cancelled: as adam_parameter and a few roundings more"},
     {"adam_limit", 1e-6, "a norm, or a mean of squares, in double, of terms in float"},
     {"adam_telemetry", 2e-6,
      "up to 128 terms of one sign added in float, whose roundings partly cancel; double beyond"},
+    {"curvature", 1e-6,
+     "two sums of terms of one sign, each with the rounding of a root, a division and two products "
+     "in float"},
     {"adam_parameter", 2.4e-7, "against |old| + |update|: 2 ULP of a double reference"},
 };
 

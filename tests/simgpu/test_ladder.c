@@ -16,6 +16,7 @@ static const char *const settings[] = {
     "model.heads.angle.hidden=[]",
     "train.batch=3",
     "grad.weighting=uncertainty",
+    "optim.guard={mode: on, every: 1}",
     "device.precision=bf16",
 };
 

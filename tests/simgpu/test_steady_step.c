@@ -73,6 +73,28 @@ static void a_step_never_stops(void **state) {
   }
 }
 
+/* A step that is probed: one graph more, and of the host nothing more. */
+static void a_probed_step_never_stops(void **state) {
+  (void)state;
+  static const char *const settings[][3] = {
+      {"optim.guard={mode: on, every: 1}", "grad.space=trunk_output", "device.graphs=true"},
+      {"optim.guard={mode: on, every: 1}", "grad.space=parameters", "device.graphs=true"},
+      {"optim.guard={mode: watch, every: 1}", "grad.weighting=uncertainty", "train.accumulate=2"},
+      {"optim.guard={mode: on, every: 1}", "grad.weighting=pcgrad", "device.graphs=false"},
+  };
+  for (int i = 0; i < COUNT(settings); i++) {
+    vane_trainer *trainer = create("scenes", settings[i], 3);
+    simgpu_counters c = count_steps(trainer);
+    assert_never_stops(&c);
+    assert_int_equal(c.graph_launches, trainer->config.device_graphs ? 2 * STEPS : 0);
+    assert_int_equal(c.uploads, 3 * STEPS);
+    assert_int_equal(launches_of("k_curvature"), 1);
+    assert_int_equal(launches_of("k_adam"), 1);
+    assert_true(small_record(trainer).guard.probes == WARM_UP + STEPS);
+    vane_trainer_destroy(trainer);
+  }
+}
+
 static void norms_clipping_and_combination_take_four_launches(void **state) {
   (void)state;
   vane_trainer *trainer = create("tf1", NULL, 0);
@@ -155,14 +177,44 @@ static void launches_stand_in_the_docs(void **state) {
   docs_section_check("gpu.md", "launches", text);
 }
 
+/* What a probe adds: once in optim.guard.every steps. */
+static void launches_of_a_probe_stand_in_the_docs(void **state) {
+  (void)state;
+  char text[4096];
+  /* Without graphs: copies are counted as they are enqueued, kernels as they run. */
+  static const char *const guards[][2] = {
+      {"optim.guard.mode=off", "device.graphs=false"},
+      {"optim.guard={mode: on, every: 1}", "device.graphs=false"}};
+  size_t length = (size_t)snprintf(text, sizeof text,
+                                   "| preset | vane's kernels | cuDNN and cuBLASLt | copies on the "
+                                   "GPU |\n| --- | ---: | ---: | ---: |\n");
+  for (int i = 0; i < COUNT(presets); i++) {
+    simgpu_counters c[2];
+    for (int guard = 0; guard < 2; guard++) {
+      vane_trainer *trainer = create(presets[i], guards[guard], 2);
+      c[guard] = count_steps(trainer);
+      vane_trainer_destroy(trainer);
+    }
+    assert_int_equal(c[1].memsets, c[0].memsets);
+    length +=
+        (size_t)snprintf(text + length, sizeof text - length, "| %s | %llu | %llu | %llu |\n",
+                         presets[i], (unsigned long long)per_step(c[1].kernels - c[0].kernels),
+                         (unsigned long long)per_step(c[1].works - c[0].works),
+                         (unsigned long long)per_step(c[1].device_copies - c[0].device_copies));
+  }
+  docs_section_check("gpu.md", "probe-launches", text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_step_never_stops),
+      cmocka_unit_test(a_probed_step_never_stops),
       cmocka_unit_test(norms_clipping_and_combination_take_four_launches),
       cmocka_unit_test(adam_moves_28_bytes_per_parameter),
       cmocka_unit_test(bf16_takes_two_bytes_more_per_parameter_of_the_trunk),
       cmocka_unit_test(bf16_converts_no_weights),
       cmocka_unit_test(launches_stand_in_the_docs),
+      cmocka_unit_test(launches_of_a_probe_stand_in_the_docs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -372,6 +372,16 @@ static const struct {
      "loss.weights: presence, angle, magnitude and position are all 0; nothing would be learned"},
     {"train.steps: 10\noptim.warmup: 10", NULL},
     {"train.steps: 10\noptim.warmup: 11", "optim.warmup: 11 steps do not fit into train.steps 10"},
+    {"data: {train: {passed_over: [0, 3, 4, 1, 900, 100]}}", NULL},
+    {"data: {train: {passed_over: [0, 3, 4]}}",
+     "data.train.passed_over: wants [first, count, ...], found 3 numbers"},
+    {"data: {train: {passed_over: [0, 4, 4, 1]}}",
+     "data.train.passed_over: 1 records from place 4 on do not come behind the entry before with "
+     "one "
+     "at least between"},
+    {"data: {train: {passed_over: [7, 0]}}", "data.train.passed_over: 0 records from place 7 on do "
+                                             "not come behind the entry before with one "
+                                             "at least between"},
     {"optim: {lr: 1e-3, lr_final: 2e-3}", NULL},
     {"optim: {lr: 1e-3, lr_final: 2e-3, schedule: cosine}",
      "optim.lr_final: 0.002 is above optim.lr 0.001"},

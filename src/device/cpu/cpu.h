@@ -56,6 +56,12 @@ vane_status vane_cpu_limits(vane_device *device, const vane_adam_desc *desc,
                             const vane_block *block, const vane_adam_memory *memory,
                             const vane_step_record *record);
 
+/* A slot of optim with a file of its own: cpu_curvature.c. */
+vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
+                               const vane_guard_desc *guard, const vane_block *block,
+                               const vane_adam_memory *memory, const void *gradients_after,
+                               vane_step_record *record);
+
 /* A slot of elementwise with a file of its own: cpu_stream.c. */
 vane_status vane_cpu_stream(vane_device *device, void *const to[3], const void *from, double scale,
                             int64_t count, bool past_caches);

@@ -3,6 +3,7 @@
  * speed. */
 #include <float.h>
 #include <omp.h>
+#include <string.h>
 
 #include "device/cpu/cpu.h"
 #include "device/cpu/cpu_adam.h"
@@ -99,6 +100,20 @@ static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_
   to->largest = fmax(to->largest, step->move_unit * (double)from->largest);
 }
 
+/* Floats that are not negative are in the order of their bits, which compilers that keep to the
+ * rules for NaN find easier to take the maximum of; a NaN is the largest of all. */
+ADAM_INLINE int32_t bits_of(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static float float_of(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 /* ---- The pass ----------------------------------------------------------------------------- */
 
 ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block, cpu_share part,
@@ -106,8 +121,8 @@ ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block,
   float *restrict theta = block.theta;
   const float *restrict gradient = block.gradient;
   float *restrict m = block.m, *restrict v = block.v, *restrict v_max = block.v_max;
-  float ratio = 0, moved = 0, weight = 0, largest = 0;
-  int32_t dead = 0, below = 0, underflows = 0;
+  float ratio = 0, moved = 0, weight = 0;
+  int32_t dead = 0, below = 0, underflows = 0, largest = 0;
 #pragma omp simd reduction(+ : ratio, moved, weight, dead, below, underflows) \
     reduction(max : largest)
   for (int64_t i = part.begin; i < part.end; i++) {
@@ -124,10 +139,10 @@ ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block,
       float share = to.g / (to.root > ADAM_LEAST_ROOT ? to.root : ADAM_LEAST_ROOT);
       if (as.rule == VANE_RULE_ADOPT)
         share = to.root > 0 ? share : 0; /* nothing has been divided */
-      ratio = multiply_add(share, share, ratio);
-      moved = multiply_add(to.move, to.move, moved);
-      weight = multiply_add(before, before, weight);
-      largest = length > largest ? length : largest;
+      ratio += share * share;
+      moved += to.move * to.move;
+      weight += before * before;
+      largest = bits_of(length) > largest ? bits_of(length) : largest;
       dead += size + to.second <= 0;
       below += to.root < step.epsilon;
       underflows += size > 0 && to.v < FLT_MIN;
@@ -139,7 +154,7 @@ ADAM_INLINE adam_sums update(adam_step step, adam_scale scale, adam_block block,
                      .ratio = (double)ratio,
                      .moved = (double)moved,
                      .weight = (double)weight,
-                     .largest = largest};
+                     .largest = float_of(largest)};
 }
 
 /* Reals whose terms, all of one sign, are added in floats: in lanes of eight or sixteen that is
@@ -247,5 +262,6 @@ static vane_status cpu_adam(vane_device *device, const vane_adam_desc *desc,
 }
 
 void vane_cpu_fill_optim(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.limits = vane_cpu_limits, .adam = cpu_adam};
+  *ops = (vane_optim_ops){
+      .limits = vane_cpu_limits, .adam = cpu_adam, .curvature = vane_cpu_curvature};
 }

@@ -1,4 +1,5 @@
-/* Adam (N30..N35, N40, N60..N68). */
+/* Adam (N30..N35, N40, N60..N66), limits before its step (N67, N68) and the curvature along it
+ * (N36..N38). */
 #include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
@@ -21,6 +22,16 @@ static vane_status cuda_limits(vane_device *base, const vane_adam_desc *desc,
   return VANE_OK;
 }
 
+static vane_status cuda_curvature(vane_device *base, const vane_adam_desc *desc,
+                                  const vane_guard_desc *guard, const vane_block *block,
+                                  const vane_adam_memory *memory, const void *gradients_after,
+                                  vane_step_record *record) {
+  const cuda_device *device = vane_cuda_of(base);
+  CUDA_TRY(vane_launch_curvature(*desc, *guard, vane_cuda_chunks(block), *memory, gradients_after,
+                                 record, device->scratch, device->compute));
+  return VANE_OK;
+}
+
 void vane_cuda_fill_optim(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.limits = cuda_limits, .adam = cuda_adam};
+  *ops = (vane_optim_ops){.limits = cuda_limits, .adam = cuda_adam, .curvature = cuda_curvature};
 }

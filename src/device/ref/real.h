@@ -40,5 +40,9 @@ vane_status REF_NAME(vane_ref_decide)(vane_device *device, const vane_decide_des
                                       const vane_block *block, const void *parameters,
                                       const void *gradients, const void *samples, int64_t n,
                                       vane_step_record *record);
+vane_status REF_NAME(vane_ref_curvature)(vane_device *device, const vane_adam_desc *desc,
+                                         const vane_guard_desc *guard, const vane_block *block,
+                                         const vane_adam_memory *memory,
+                                         const void *gradients_after, vane_step_record *record);
 
 #endif

@@ -205,5 +205,6 @@ static vane_status ref_limits(vane_device *device, const vane_adam_desc *desc,
 }
 
 void REF_NAME(vane_ref_fill_optim)(vane_optim_ops *ops) {
-  *ops = (vane_optim_ops){.limits = ref_limits, .adam = ref_adam};
+  *ops = (vane_optim_ops){
+      .limits = ref_limits, .adam = ref_adam, .curvature = REF_NAME(vane_ref_curvature)};
 }
