@@ -111,6 +111,11 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
       /* Probed before and after the stop; the limit acts from the first probe on. */
       {"optim.guard={mode: on, every: 3, margin: 0.001}", "train.accumulate=2",
        "optim.epsilon=1e-8", "optim.telemetry.every=2"},
+      /* The moments begin anew before the stop and after it, and the learning rate comes back. */
+      {"optim.rule=adopt", "optim={reset_every: 3, reset_warmup: 2, spike_clip: 3}",
+       "grad.clip.adaptive=0.05", "optim.telemetry.every=2"},
+      {"optim.rule=radam", "optim={amsgrad: true, amsgrad_decay: 0.9, update_clip: 0.9}",
+       "optim.beta2=0.9", "optim.telemetry.every=2"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     char whole[512], parts[512], a[600], b[600];

@@ -89,6 +89,29 @@ static void nothing_is_said_where_nothing_was_seen(void **state) {
   }
 }
 
+/* What a run of its own says of a setting. */
+static double number_with(const scratch *area, const char *setting, const char *name) {
+  const char *const settings[] = {"optim.telemetry.every=1", setting};
+  scratch inner;
+  snprintf(inner.folder, sizeof inner.folder, "%.40s/%.20s", area->folder, setting);
+  vane_trainer *trainer = small_trainer(settings, 2);
+  json_t *adam = train_and_read(&inner, trainer, NULL);
+  assert_non_null(adam);
+  double value = number(adam, name);
+  json_decref(adam);
+  vane_trainer_destroy(trainer);
+  return value;
+}
+
+/* Limits of whole tensors (N67, N68) take part in every step. */
+static void limits_of_tensors_are_felt(void **state) {
+  double plain = number_with(*state, "optim.epsilon=1e-8", "update_to_weight");
+  double shorter = number_with(*state, "optim.update_clip=1e-3", "update_to_weight");
+  assert_true(shorter > 0 && shorter < 0.01 * plain);
+  assert_true(number_with(*state, "optim.beta2=0.999", "below_epsilon") < 0.5);
+  assert_true(number_with(*state, "grad.clip.adaptive=1e-12", "below_epsilon") == 1);
+}
+
 /* ---- Damaged moments ------------------------------------------------------------------------- */
 
 typedef struct heard {
@@ -123,6 +146,7 @@ int main(void) {
       scratch_test(a_report_sums_up_all_tensors),
       scratch_test(tensors_are_reported_where_wanted),
       scratch_test(nothing_is_said_where_nothing_was_seen),
+      scratch_test(limits_of_tensors_are_felt),
       scratch_test(damaged_moments_are_reported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

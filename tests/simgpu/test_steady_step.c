@@ -62,6 +62,8 @@ static void a_step_never_stops(void **state) {
       {"grad.space=parameters", "device.graphs=true"},
       {"grad.space=trunk_output", "device.graphs=false"},
       {"grad.weighting=pcgrad", "grad.clip.global=0.1"},
+      {"optim.rule=atan2", "optim.update_clip=1"},
+      {"optim={reset_every: 2, spike_clip: 100}", "grad.clip.adaptive=0.01"},
   };
   for (int i = 0; i < COUNT(settings); i++) {
     vane_trainer *trainer = create("scenes", settings[i], 2);

@@ -385,6 +385,22 @@ static const struct {
     {"optim: {lr: 1e-3, lr_final: 2e-3}", NULL},
     {"optim: {lr: 1e-3, lr_final: 2e-3, schedule: cosine}",
      "optim.lr_final: 0.002 is above optim.lr 0.001"},
+    {"optim: {amsgrad: true, amsgrad_decay: 0.9, rule: radam, update_clip: 1}", NULL},
+    {"optim: {amsgrad_decay: 0.9}",
+     "optim.amsgrad_decay: nothing is kept that could shrink; set optim.amsgrad"},
+    {"optim: {rule: adopt, amsgrad: true}", "optim.amsgrad: optim.rule adopt has no such variant"},
+    {"optim: {rule: adopt, update_clip: 1}",
+     "optim.update_clip: optim.rule adopt does not divide by the mean of g^2, which this clip "
+     "judges g by"},
+    {"optim: {rule: adabelief, update_clip: 1}",
+     "optim.update_clip: optim.rule adabelief does not divide by the mean of g^2, which this clip "
+     "judges g by"},
+    {"{optim: {update_clip: 1}, grad: {clip: {adaptive: 0.1}}}",
+     "optim.update_clip and grad.clip.adaptive: one at a time; each judges the gradient that the "
+     "other one changes"},
+    {"optim: {rule: atan2, guard: {mode: watch}}",
+     "optim.guard.mode: the guard knows the metric of optim.rule adam alone, without "
+     "optim.update_clip and grad.clip.adaptive"},
 };
 
 static void settings_must_fit_each_other(void **state) {

@@ -135,13 +135,79 @@ static void test_adam_takes_every_setting(void **state) {
   config.optim_amsgrad = true;
   config.optim_weight_decay = 0.01;
   config.optim_decay_mode = VANE_DECAY_L2;
+  config.optim_rule = VANE_RULE_ATAN2;
+  config.optim_amsgrad_decay = 0.9;
+  config.optim_update_clip = 1.5;
+  config.optim_spike_clip = 5000;
+  config.optim_reset_every = 10;
+  config.grad_clip_adaptive = 0.02;
   vane_adam_desc desc;
   vane_adam_desc_fill(&config, &desc);
   assert_true(desc.beta1 == 0.9 && desc.beta2 == 0.999);
   assert_true(desc.epsilon == 1e-4 && desc.weight_decay == 0.01);
   assert_int_equal(desc.epsilon_mode, VANE_EPSILON_HAT);
   assert_int_equal(desc.decay_mode, VANE_DECAY_L2);
-  assert_true(desc.amsgrad);
+  assert_true(desc.amsgrad && desc.amsgrad_decay == 0.9);
+  assert_int_equal(desc.rule, VANE_RULE_ATAN2);
+  assert_true(desc.update_clip == 1.5 && desc.spike_clip == 5000 && desc.adaptive_clip == 0.02);
+  assert_true(desc.resets);
+  config.optim_reset_every = 0;
+  vane_adam_desc_fill(&config, &desc);
+  assert_false(desc.resets);
+}
+
+/* n_t is a difference of numbers near 2,000: three of sixteen digits are gone. */
+static void assert_rectification(const vane_config *config, int64_t step, double expected) {
+  double r = input_of(config, step).rectification;
+  if (!(fabs(r - expected) <= 1e-12))
+    fail_msg("step %lld: %.17g is not %.17g", (long long)step, r, expected);
+}
+
+/* (N63) The first step whose n_t passes 5 is the sixth; by 50-digit arithmetic. */
+static void test_radam_waits_for_the_second_moment(void **state) {
+  (void)state;
+  vane_config config = settings();
+  assert_true(input_of(&config, 5).rectification == 0);
+  assert_rectification(&config, 6, 0.025821112801865228);
+  assert_rectification(&config, 10, 0.048998013447140199);
+  assert_rectification(&config, 1000, 0.64532565233806562);
+  assert_rectification(&config, 1000000, 1);
+  config.optim_beta2 = 0.5; /* n is 3: it never does */
+  assert_true(input_of(&config, 1000).rectification == 0);
+}
+
+static void test_adopt_limits_grow(void **state) {
+  (void)state;
+  vane_config config = settings();
+  assert_true(input_of(&config, 17).adopt_limit == 0);
+  config.optim_adopt_clip = true;
+  assert_true(input_of(&config, 2).adopt_limit == 1);
+  assert_true(input_of(&config, 17).adopt_limit == 2);
+}
+
+/* (N66) */
+static void test_moments_begin_anew(void **state) {
+  (void)state;
+  vane_config config = settings(), plain = settings();
+  config.optim_reset_every = 100;
+  config.optim_reset_warmup = 4;
+  config.optim_adopt_clip = true;
+  assert_int_equal(input_of(&config, 1).reset, 0);
+  assert_int_equal(input_of(&config, 100).reset, 0);
+  assert_int_equal(input_of(&config, 101).reset, 1);
+  assert_int_equal(input_of(&config, 102).reset, 0);
+  assert_true(input_of(&config, 101).bias2 == input_of(&plain, 1).bias2);
+  assert_true(input_of(&config, 217).bias1 == input_of(&plain, 17).bias1);
+  assert_true(input_of(&config, 217).adopt_limit == 2);
+  assert_true(input_of(&config, 206).rectification == input_of(&plain, 6).rectification);
+  assert_int_equal(vane_moment_age(&config, 217), 17);
+  assert_int_equal(vane_moment_age(&plain, 217), 217);
+  /* A hundredth, half, and all of it. The first steps are the warm-up's, which has a course of its
+   * own. */
+  assert_true(fabs(input_of(&config, 101).lr - 0.01 * input_of(&plain, 101).lr) < 1e-16);
+  assert_true(fabs(input_of(&config, 103).lr - 0.505 * input_of(&plain, 103).lr) < 1e-16);
+  assert_true(input_of(&config, 105).lr == input_of(&plain, 105).lr);
+  assert_true(input_of(&config, 2).lr == input_of(&plain, 2).lr);
 }
 
 static void test_every_so_many_steps_are_watched(void **state) {
@@ -167,6 +233,9 @@ int main(void) {
       cmocka_unit_test(test_all_orders_are_equally_likely),
       cmocka_unit_test(test_orders_follow_from_seed_and_step_alone),
       cmocka_unit_test(test_adam_takes_every_setting),
+      cmocka_unit_test(test_radam_waits_for_the_second_moment),
+      cmocka_unit_test(test_adopt_limits_grow),
+      cmocka_unit_test(test_moments_begin_anew),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
