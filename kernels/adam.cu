@@ -109,14 +109,14 @@ static __device__ void keep(vane_adam_telemetry *to, const adam_sums &sums, int 
   double weight = block_sum((double)sums.weight), largest = block_max((double)sums.largest);
   if (threadIdx.x != 0)
     return;
-  double length = step.lr * step.move_unit;
+  double unit = step.times / step.over, length = step.lr * unit;
   to->live += (double)count - dead;
   to->below += fmax(below - dead, 0.0); // nothing is below no epsilon
   to->underflows += underflows;
   to->ratio += step.correction * ratio;
   to->update += length * length * moved;
   to->weight += weight;
-  to->largest = fmax(to->largest, step.move_unit * largest);
+  to->largest = fmax(to->largest, unit * largest);
 }
 
 // A block of threads for each chunk: which multiprocessor takes the next is the hardware's choice.

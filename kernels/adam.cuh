@@ -30,9 +30,9 @@ struct adam_step {
   // Of GENERAL alone, see cpu_adam.h.
   int rule;
   float keep, spike, belief, unit, most, slope, least;
-  double move_unit;  // of a move of the loop's, in learning rates
-  double correction; // of g^2 / v
-  double lr;         // the segment's
+  double times, over; // a move of the loop's is times/over learning rates
+  double correction;  // of g^2 / v
+  double lr;          // the segment's
 };
 
 // Of one parameter, before anything is written.
@@ -53,7 +53,7 @@ static __device__ void set_rule(const vane_adam_desc &desc, const vane_step_inpu
   step.slope = rectified ? 1.0f : 0.0f;
   step.least = rectified ? step.epsilon : 1.0f;
   if (desc.rule == VANE_RULE_RADAM)
-    step.move_unit = rectified ? in.rectification * root / in.bias1 : 1.0 / in.bias1;
+    step.times = rectified ? in.rectification * root : 1.0;
   if (desc.rule == VANE_RULE_ATAN2)
     step.epsilon = 0.0f;
   if (desc.rule == VANE_RULE_ADOPT) {
@@ -61,7 +61,7 @@ static __device__ void set_rule(const vane_adam_desc &desc, const vane_step_inpu
     step.correction = 1.0;
   }
   if (desc.rule == VANE_RULE_ATAN2 || desc.rule == VANE_RULE_ADOPT)
-    step.move_unit = 1.0;
+    step.times = step.over = 1.0;
 }
 
 // `limit` NULL: none.
@@ -72,7 +72,7 @@ static __device__ void set_scale(const vane_adam_desc &desc, vane_chunk chunk,
   const double lr = vane_record_lr(record) * (limit ? limit->lr : 1.0);
   step.gradient = (float)(clip * record->coefficient[chunk.task]);
   step.lr = lr;
-  step.length = (float)(lr * step.move_unit);
+  step.length = (float)(lr * step.times / step.over);
   step.weight = step.shrink = 0.0f;
   if (!chunk.decay)
     return;
@@ -93,7 +93,8 @@ static __device__ adam_step step_of(const vane_adam_desc &desc, vane_chunk chunk
   step.rest2 = (float)(rate2 - (double)(float)rate2);
   step.epsilon = (float)(hat ? desc.epsilon : desc.epsilon * root);
   step.grown = desc.amsgrad_decay > 0.0 ? (float)desc.amsgrad_decay : 1.0f;
-  step.move_unit = root / record->in.bias1;
+  step.times = root;
+  step.over = record->in.bias1;
   step.correction = record->in.bias2;
   if (MODE & GENERAL)
     set_rule(desc, record->in, step);

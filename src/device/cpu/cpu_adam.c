@@ -25,11 +25,12 @@ adam_step vane_cpu_adam_step(const vane_adam_desc *desc, const vane_step_record 
                     .unit = (float)(root / in->bias1),
                     .most = in->adopt_limit > 0 ? (float)in->adopt_limit : INFINITY,
                     .slope = rectified ? 1 : 0,
-                    .move_unit = root / in->bias1,
+                    .times = root,
+                    .over = in->bias1,
                     .correction = in->bias2};
   step.least = rectified ? step.epsilon : 1;
   if (desc->rule == VANE_RULE_RADAM)
-    step.move_unit = rectified ? in->rectification * root / in->bias1 : 1 / in->bias1;
+    step.times = rectified ? in->rectification * root : 1;
   if (desc->rule == VANE_RULE_ATAN2)
     step.epsilon = 0;
   if (desc->rule == VANE_RULE_ADOPT) {
@@ -37,7 +38,7 @@ adam_step vane_cpu_adam_step(const vane_adam_desc *desc, const vane_step_record 
     step.correction = 1;
   }
   if (desc->rule == VANE_RULE_ATAN2 || desc->rule == VANE_RULE_ADOPT)
-    step.move_unit = 1;
+    step.times = step.over = 1;
   return step;
 }
 
@@ -47,7 +48,7 @@ adam_scale vane_cpu_adam_scale(const vane_adam_desc *desc, const adam_step *step
   const double clip = record->clip * (limit ? limit->gradient : 1);
   const double lr = vane_record_lr(record) * (limit ? limit->lr : 1);
   adam_scale scale = {.gradient = (float)(clip * record->coefficient[segment->task]),
-                      .length = (float)(lr * step->move_unit)};
+                      .length = (float)(lr * step->times / step->over)};
   if (!segment->decay)
     return scale;
   bool l2 = desc->decay_mode == VANE_DECAY_L2;
@@ -90,14 +91,14 @@ static void sums_add(adam_sums *to, const adam_sums *from) {
 
 static void telemetry_add(vane_adam_telemetry *to, const adam_sums *from, int64_t count,
                           const adam_step *step, double lr) {
-  double length = lr * step->move_unit;
+  double unit = step->times / step->over, length = lr * unit;
   to->live += (double)(count - from->dead);
   to->below += fmax((double)(from->below - from->dead), 0); /* nothing is below no epsilon */
   to->underflows += (double)from->underflows;
   to->ratio += step->correction * from->ratio;
   to->update += length * length * from->moved;
   to->weight += from->weight;
-  to->largest = fmax(to->largest, step->move_unit * (double)from->largest);
+  to->largest = fmax(to->largest, unit * (double)from->largest);
 }
 
 /* Floats that are not negative are in the order of their bits, which compilers that keep to the
@@ -174,8 +175,8 @@ ADAM_INLINE adam_sums update_in_tiles(adam_step step, adam_scale scale, adam_blo
   return sums;
 }
 
-/* The loops of a rule, which is a literal; SPAM's share of the rules but Adam's own is in their
- * only loops, as what it neither limits nor sets back. */
+/* The loops of a rule; `rule` and `spam` are literals. SPAM has loops of its own beside Adam's; in
+ * those of the other rules it takes part always, and leaves alone what it is not to change. */
 #define VARIANT(rule, amsgrad, spam, watch)                                                        \
   update_in_tiles(step, scale, block, part, (adam_variant){rule, amsgrad, spam, watch})
 #define VARIANTS(rule, spam)                                                                       \

@@ -39,7 +39,7 @@ typedef struct adam_step {
   float unit;         /* atan2: r/(1 - b1^t), r = sqrt(1 - b2^t) */
   float most;         /* ADOPT: of a normalised gradient */
   float slope, least; /* RAdam: m is divided by slope root + least */
-  double move_unit;   /* of a move of the loop's, in learning rates */
+  double times, over; /* a move of the loop's is times/over learning rates */
   double correction;  /* of g^2 / v */
 } adam_step;
 
