@@ -37,7 +37,8 @@ typedef struct vane_trainer {
   vane_adam_telemetry *telemetry; /* NULL without optim.telemetry */
   vane_adam_limit *limits;        /* NULL without optim.update_clip and grad.clip.adaptive */
   vane_step_record *record, *eval_record;
-  int64_t m_item, v_item, v_max_item, pending_item, telemetry_item, limits_item, record_item, eval_record_item;
+  int64_t m_item, v_item, v_max_item, pending_item, telemetry_item, limits_item, record_item,
+      eval_record_item;
   /* Host memory. */
   float *targets; /* [VANE_N_TARGET_ROWS, N] */
 } vane_trainer;
