@@ -104,6 +104,10 @@ vane_status vane_config_parse(vane_config *config, const char *name, const char 
 VANE_CHECKED
 vane_status vane_config_set(vane_config *config, const char *assignment);
 
+/* Applies the first `n` of them, in order, or those before a NULL. */
+VANE_CHECKED
+vane_status vane_config_set_all(vane_config *config, const char *const *assignments, int n);
+
 /* Checks what concerns several keys at once: model.input is given, the trunk is not empty and ends
  * in one feature vector per image (global_pool or flatten, last and only there), data.mean and
  * data.std fit the channels, train.accumulate divides train.batch, warm-up fits into train.steps,

@@ -218,3 +218,9 @@ vane_status vane_config_set(vane_config *config, const char *assignment) {
   return parse(config, &(vane_place){.assignment = assignment}, key, equals + 1,
                strlen(equals + 1));
 }
+
+vane_status vane_config_set_all(vane_config *config, const char *const *assignments, int n) {
+  for (int i = 0; i < n && assignments[i]; i++)
+    VANE_TRY(vane_config_set(config, assignments[i]));
+  return VANE_OK;
+}
