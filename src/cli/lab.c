@@ -66,10 +66,6 @@ static const struct lab_kind {
   vane_status (*run)(const lab_call *call);
 } kinds[] = {{"haywire", lab_haywire}, {"remedies", lab_remedies}, {"list", list}};
 
-static int wrong_count(const char *option) {
-  return wrong_call("lab", "--%s %s is not a whole number above 0", option, optarg);
-}
-
 static bool add_problem(lab_call *call, const char *name) {
   if (call->n_problems == LAB_MAX_NAMES)
     return wrong_call("lab", "too many --problem"), false;
@@ -113,13 +109,13 @@ static bool read_options(int argc, char **argv, lab_call *call, int *exit_status
       break;
     case 'n':
       if (!count_read(optarg, &call->n_seeds))
-        return wrong_count("seeds"), false;
+        return wrong_count("lab", "seeds"), false;
       if (call->n_seeds > VANE_LAB_MAX_SEEDS)
         return wrong_call("lab", "at most %d seeds", VANE_LAB_MAX_SEEDS), false;
       break;
     case 'm':
       if (!count_read(optarg, &call->n_jobs))
-        return wrong_count("jobs"), false;
+        return wrong_count("lab", "jobs"), false;
       break;
     case 'o':
       call->folder = optarg;

@@ -39,29 +39,24 @@ static void print_origin(FILE *stream, const lab_call *call) {
   fprintf(stream, "\n\n");
 }
 
-static vane_status write_text(const char *folder, const char *name, const lab_call *call,
-                              const vane_lab_row *rows, int64_t n, bool csv) {
-  char path[1200], *text = NULL;
-  size_t n_bytes = 0;
-  FILE *stream = open_memstream(&text, &n_bytes);
-  if (!stream)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for %s", name);
-  if (csv) {
-    vane_lab_table_print_csv(stream, rows, n);
-  } else {
-    print_origin(stream, call);
-    vane_lab_table_print(stream, rows, n);
-  }
-  vane_status status = VANE_OK;
-  if (fclose(stream) != 0)
-    status = vane_fail(VANE_ERR_MEMORY, "no memory for %s", name);
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  if (status == VANE_OK)
-    status = vane_lab_write_file(path, text, n_bytes);
-  if (status == VANE_OK && !csv)
-    fwrite(text, 1, n_bytes, stdout);
-  free(text);
-  return status;
+static void print_table(FILE *stream, const lab_call *call, const vane_lab_row *rows, int64_t n) {
+  print_origin(stream, call);
+  vane_lab_table_print(stream, rows, n);
+}
+
+static vane_status write_tables(const lab_call *call, const vane_lab_row *rows, int64_t n) {
+  char path[1200];
+  vane_lab_text text;
+  snprintf(path, sizeof path, "%s/table.csv", call->folder);
+  VANE_TRY(vane_lab_text_open(&text));
+  vane_lab_table_print_csv(text.stream, rows, n);
+  VANE_TRY(vane_lab_text_close(&text, path));
+  snprintf(path, sizeof path, "%s/table.md", call->folder);
+  VANE_TRY(vane_lab_text_open(&text));
+  print_table(text.stream, call, rows, n);
+  VANE_TRY(vane_lab_text_close(&text, path));
+  print_table(stdout, call, rows, n);
+  return VANE_OK;
 }
 
 static vane_status run(const lab_call *call, const vane_lab_matrix *matrix, vane_lab_cell *cells,
@@ -71,8 +66,7 @@ static vane_status run(const lab_call *call, const vane_lab_matrix *matrix, vane
   VANE_TRY(vane_folder_create(call->folder));
   VANE_TRY(vane_lab_matrix_run(matrix, cells));
   vane_lab_table_sum_up(matrix, cells, rows);
-  VANE_TRY(write_text(call->folder, "table.csv", call, rows, n, true));
-  VANE_TRY(write_text(call->folder, "table.md", call, rows, n, false));
+  VANE_TRY(write_tables(call, rows, n));
   lab_warn_of_picture(vane_lab_table_draw(call->folder, rows, n));
   fprintf(stderr, "%.1f seconds; results in %s\n", vane_clock_s() - began_s, call->folder);
   return VANE_OK;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "lab/files.h"
+#include "optim/guard.h"
 #include "train/checkpoint.h"
 #include "train/median.h"
 #include "train/step.h"
@@ -68,22 +69,19 @@ static vane_status reserve(experiment *lab) {
 
 /* --- steps --- */
 
-/* Where Adam's step stops shrinking what it steps along: 2(1 + b1) / ((1 - b1) lr). */
+/* Where Adam loses its balance (N38). */
 static double limit_of(const vane_trainer *trainer, const vane_step_record *record) {
-  double beta1 = trainer->adam.beta1, lr = vane_record_lr(record);
-  return lr > 0 ? 2 * (1 + beta1) / ((1 - beta1) * lr) : (double)INFINITY;
+  return vane_guard_limit(&trainer->config) / vane_record_lr(record);
 }
 
 static vane_status step(experiment *lab, vane_step_record *record) {
   vane_trainer *trainer = lab->trainer;
-  vane_device *device = trainer->device;
   const vane_batch *batch;
   VANE_TRY(vane_loader_take(lab->loader, &batch));
   vane_status status = vane_step_run(trainer, batch);
   vane_loader_give_back(lab->loader, batch);
   VANE_TRY(status);
-  VANE_TRY(device->memory.download(device, record, trainer->record, sizeof *record));
-  return device->memory.synchronize(device);
+  return vane_trainer_read_record(trainer, record);
 }
 
 static double loss_of(const vane_step_record *record) {
@@ -214,25 +212,16 @@ static void print_field(FILE *stream, double value) {
 }
 
 vane_status vane_lab_curve_write(const vane_lab_curve *curve, const char *path) {
-  char *text = NULL;
-  size_t n_bytes = 0;
-  FILE *stream = open_memstream(&text, &n_bytes);
-  if (!stream)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for the text of %s", path);
-  fprintf(stream, "step,loss,mean,curvature,limit\n");
+  vane_lab_text text;
+  VANE_TRY(vane_lab_text_open(&text));
+  fprintf(text.stream, "step,loss,mean,curvature,limit\n");
   for (int64_t i = 0; i < curve->n; i++) {
-    fprintf(stream, "%" PRId64, curve->first + i + 1);
-    print_field(stream, curve->loss[i]);
-    print_field(stream, curve->mean[i]);
-    print_field(stream, curve->curvature[i]);
-    print_field(stream, curve->limit[i]);
-    fputc('\n', stream);
+    fprintf(text.stream, "%" PRId64, curve->first + i + 1);
+    print_field(text.stream, curve->loss[i]);
+    print_field(text.stream, curve->mean[i]);
+    print_field(text.stream, curve->curvature[i]);
+    print_field(text.stream, curve->limit[i]);
+    fputc('\n', text.stream);
   }
-  vane_status status = VANE_OK;
-  if (fclose(stream) != 0)
-    status = vane_fail(VANE_ERR_MEMORY, "no memory for the text of %s", path);
-  if (status == VANE_OK)
-    status = vane_lab_write_file(path, text, n_bytes);
-  free(text);
-  return status;
+  return vane_lab_text_close(&text, path);
 }

@@ -1,21 +1,27 @@
 #include "lab/files.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "store/files.h"
 
-vane_status vane_lab_write_file(const char *path, const void *bytes, size_t n_bytes) {
-  vane_atomic_file *file;
-  VANE_TRY(vane_atomic_file_open(path, &file));
-  vane_status status = vane_atomic_file_write(file, bytes, n_bytes);
+vane_status vane_lab_text_open(vane_lab_text *text) {
+  *text = (vane_lab_text){.stream = NULL};
+  text->stream = open_memstream(&text->bytes, &text->n_bytes);
+  return text->stream ? VANE_OK : vane_fail(VANE_ERR_MEMORY, "no memory for a text");
+}
+
+vane_status vane_lab_text_close(vane_lab_text *text, const char *path) {
+  vane_status status = VANE_OK;
+  if (fclose(text->stream) != 0)
+    status = vane_fail(VANE_ERR_MEMORY, "no memory for the text of %s", path);
   if (status == VANE_OK)
-    return vane_atomic_file_commit(file);
-  vane_atomic_file_discard(file);
+    status = vane_file_replace(path, text->bytes, text->n_bytes);
+  free(text->bytes);
   return status;
 }
 
@@ -28,7 +34,7 @@ static void become_gnuplot(const char *folder, const char *script) {
   _exit(errno == ENOENT ? NOT_FOUND : 1);
 }
 
-vane_status vane_lab_run_gnuplot(const char *folder, const char *script) {
+static vane_status run_gnuplot(const char *folder, const char *script) {
   fflush(NULL);
   pid_t child = fork();
   if (child < 0)
@@ -45,4 +51,11 @@ vane_status vane_lab_run_gnuplot(const char *folder, const char *script) {
                      "no picture without gnuplot: install gnuplot-nox, then run `gnuplot %s` in %s",
                      script, folder);
   return vane_fail(VANE_ERR_IO, "gnuplot failed on %s/%s", folder, script);
+}
+
+vane_status vane_lab_draw(vane_lab_text *script, const char *folder, const char *name) {
+  char path[1200];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  VANE_TRY(vane_lab_text_close(script, path));
+  return run_gnuplot(folder, name);
 }

@@ -2,17 +2,27 @@
 #ifndef VANE_LAB_FILES_H
 #define VANE_LAB_FILES_H
 
-#include <stddef.h>
+#include <stdio.h>
 
 #include "vane/status.h"
 
-/* Writes a file whole or not at all. */
-VANE_CHECKED
-vane_status vane_lab_write_file(const char *path, const void *bytes, size_t n_bytes);
+/* A text that becomes a file once it is all there: print to `stream` between open and close. */
+typedef struct vane_lab_text {
+  FILE *stream;
+  char *bytes; /* owned */
+  size_t n_bytes;
+} vane_lab_text;
 
-/* Draws the picture that a gnuplot script in `folder` describes: runs `gnuplot SCRIPT` there, and
+/* Does not move between open and close. */
+VANE_CHECKED
+vane_status vane_lab_text_open(vane_lab_text *text);
+/* Ends it, whatever happens, and writes it to `path`, whole or not at all. */
+VANE_CHECKED
+vane_status vane_lab_text_close(vane_lab_text *text, const char *path);
+
+/* Ends `script`, writes it to FOLDER/NAME and draws its picture: runs `gnuplot NAME` there, and
  * waits. VANE_ERR_UNSUPPORTED where gnuplot is not installed; the message names the package. */
 VANE_CHECKED
-vane_status vane_lab_run_gnuplot(const char *folder, const char *script);
+vane_status vane_lab_draw(vane_lab_text *script, const char *folder, const char *name);
 
 #endif

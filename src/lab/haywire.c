@@ -44,16 +44,11 @@ static vane_status tell_point(void *user, const vane_lab_point *point) {
 }
 
 static vane_status tell_finding(const trial_run *self, const vane_lab_finding *finding) {
-  json_t *object =
-      json_pack("{s:I, s:f, s:f, s:i, s:o}", "restarted_at", (json_int_t)finding->restarted_at,
-                "lr", finding->lr, "epsilon", finding->epsilon, "epsilon_mode",
-                finding->epsilon_mode, "outcome", vane_lab_outcome_to_json(&finding->outcome));
-  char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  vane_status status =
-      line ? vane_lab_say(self->mouth, line) : vane_fail(VANE_ERR_MEMORY, "no memory for a result");
-  free(line);
-  return status;
+  return vane_lab_say_json(self->mouth, json_pack("{s:I, s:f, s:f, s:i, s:o}", "restarted_at",
+                                                  (json_int_t)finding->restarted_at, "lr",
+                                                  finding->lr, "epsilon", finding->epsilon,
+                                                  "epsilon_mode", finding->epsilon_mode, "outcome",
+                                                  vane_lab_outcome_to_json(&finding->outcome)));
 }
 
 /* Trains as `config` says, writes the curve, and says what came out; `epoch` is in steps. */
@@ -123,8 +118,7 @@ static vane_status run_trial(void *user, int64_t trial, const vane_lab_mouth *mo
   vane_config config;
   VANE_TRY(vane_lab_problem_configure(finding.problem, finding.seed, watching,
                                       sizeof watching / sizeof *watching, &config));
-  for (int i = 0; i < plan->n_assignments; i++)
-    VANE_TRY(vane_config_set(&config, plan->assignments[i]));
+  VANE_TRY(vane_config_set_all(&config, plan->assignments, plan->n_assignments));
   VANE_TRY(vane_config_check(&config));
   if (finding.problem->restarts)
     return run_and_restart(&self, &config, options, &finding);

@@ -99,22 +99,11 @@ static void print_script(FILE *script, const vane_lab_finding *findings, int64_t
 }
 
 vane_status vane_lab_haywire_draw(const char *folder, const vane_lab_finding *findings, int64_t n) {
-  char path[1200], *text = NULL;
-  size_t n_bytes = 0;
+  vane_lab_text script;
   bool curvatures = false;
   for (int64_t i = 0; i < n; i++)
     curvatures = curvatures || findings[i].outcome.strain > 0;
-  FILE *script = open_memstream(&text, &n_bytes);
-  if (!script)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for a picture");
-  print_script(script, findings, n, curvatures);
-  vane_status status = VANE_OK;
-  if (fclose(script) != 0)
-    status = vane_fail(VANE_ERR_MEMORY, "no memory for a picture");
-  snprintf(path, sizeof path, "%s/" SCRIPT, folder);
-  if (status == VANE_OK)
-    status = vane_lab_write_file(path, text, n_bytes);
-  free(text);
-  VANE_TRY(status);
-  return vane_lab_run_gnuplot(folder, SCRIPT);
+  VANE_TRY(vane_lab_text_open(&script));
+  print_script(script.stream, findings, n, curvatures);
+  return vane_lab_draw(&script, folder, SCRIPT);
 }

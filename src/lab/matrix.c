@@ -119,13 +119,7 @@ static vane_status run_cell(void *user, int64_t task, const vane_lab_mouth *mout
   VANE_TRY(vane_lab_experiment(&config, &options, NULL, &curve));
   vane_lab_curve_judge(&curve, cell->problem->scale, &outcome);
   vane_lab_curve_finish(&curve);
-  json_t *object = vane_lab_outcome_to_json(&outcome);
-  char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  vane_status status =
-      line ? vane_lab_say(mouth, line) : vane_fail(VANE_ERR_MEMORY, "no memory for a result");
-  free(line);
-  return status;
+  return vane_lab_say_json(mouth, vane_lab_outcome_to_json(&outcome));
 }
 
 static vane_status keep(const matrix_run *run, const vane_lab_cell *cell) {

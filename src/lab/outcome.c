@@ -19,16 +19,20 @@ static int compare(const void *a, const void *b) {
   return one < other ? -1 : one > other;
 }
 
-/* The lower one of the two in the middle of an even number. Without memory for a copy: NaN. */
-static double median(const double *values, int64_t n) {
-  double *sorted = malloc((size_t)n * sizeof *sorted);
-  if (!sorted)
+double vane_lab_median(double *values, int64_t n) {
+  qsort(values, (size_t)n, sizeof *values, compare);
+  return values[(n - 1) / 2];
+}
+
+/* NaN without memory for a copy. */
+static double median_of_copy(const double *values, int64_t n) {
+  double *copy = malloc((size_t)n * sizeof *copy);
+  if (!copy)
     return (double)NAN;
-  memcpy(sorted, values, (size_t)n * sizeof *sorted);
-  qsort(sorted, (size_t)n, sizeof *sorted, compare);
-  double middle = sorted[(n - 1) / 2];
-  free(sorted);
-  return middle;
+  memcpy(copy, values, (size_t)n * sizeof *copy);
+  double median = vane_lab_median(copy, n);
+  free(copy);
+  return median;
 }
 
 static void note_levels(double mean, int64_t step, double scale, vane_lab_outcome *outcome) {
@@ -68,5 +72,5 @@ void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
     double ratio = isfinite(means[i]) ? means[i] / outcome->best : (double)INFINITY;
     outcome->setback = fmax(outcome->setback, ratio);
   }
-  outcome->late = median(means + late, n - late);
+  outcome->late = median_of_copy(means + late, n - late);
 }

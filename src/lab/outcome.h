@@ -36,6 +36,10 @@ typedef struct vane_lab_outcome {
  * one of them is not finite. */
 double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window);
 
+/* The lower one of the two in the middle of an even number of `values` [n], n at least 1, which it
+ * sorts. */
+double vane_lab_median(double *values, int64_t n);
+
 /* Judges `means` [n], n at least 1. `first` steps were taken before the first of them. */
 void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
                     vane_lab_outcome *outcome);

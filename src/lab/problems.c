@@ -43,7 +43,6 @@ vane_status vane_lab_problem_configure(const vane_lab_problem *problem, int64_t 
   vane_config_init(config);
   VANE_TRY(vane_config_parse(config, problem->name, text, strlen(text)));
   config->seed = seed;
-  for (int i = 0; i < n; i++)
-    VANE_TRY(vane_config_set(config, assignments[i]));
+  VANE_TRY(vane_config_set_all(config, assignments, n));
   return vane_config_check(config);
 }

@@ -33,9 +33,7 @@ vane_status vane_lab_remedy_configure(const vane_lab_problem *problem,
                                       const char *const *assignments, int n, vane_config *config) {
   int n_plain = sizeof plain_adam / sizeof *plain_adam;
   VANE_TRY(vane_lab_problem_configure(problem, seed, plain_adam, n_plain, config));
-  for (int i = 0; i < VANE_LAB_REMEDY_SETTINGS && remedy->settings[i]; i++)
-    VANE_TRY(vane_config_set(config, remedy->settings[i]));
-  for (int i = 0; i < n; i++)
-    VANE_TRY(vane_config_set(config, assignments[i]));
+  VANE_TRY(vane_config_set_all(config, remedy->settings, VANE_LAB_REMEDY_SETTINGS));
+  VANE_TRY(vane_config_set_all(config, assignments, n));
   return vane_config_check(config);
 }

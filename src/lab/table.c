@@ -10,17 +10,6 @@
 
 /* --- summing up --- */
 
-static int compare(const void *a, const void *b) {
-  double one = *(const double *)a, other = *(const double *)b;
-  return one < other ? -1 : one > other;
-}
-
-/* Sorts; the lower one of the two in the middle of an even number. */
-static double median(double *values, int64_t n) {
-  qsort(values, (size_t)n, sizeof *values, compare);
-  return values[(n - 1) / 2];
-}
-
 static void sum_up(const vane_lab_cell *cells, int64_t n, vane_lab_row *row) {
   double values[VANE_LAB_MAX_SEEDS];
   *row = (vane_lab_row){.problem = cells->problem, .remedy = cells->remedy, .n = n};
@@ -31,19 +20,19 @@ static void sum_up(const vane_lab_cell *cells, int64_t n, vane_lab_row *row) {
     row->spikes += outcome->spikes;
     row->late_spikes += outcome->late_spikes;
   }
-  row->median_late = median(values, n);
+  row->median_late = vane_lab_median(values, n);
   row->best_late = values[0];
   for (int level = 0; level < VANE_LAB_LEVELS; level++) {
     for (int64_t i = 0; i < n; i++) {
       int64_t step = cells[i].outcome.reached[level];
       values[i] = step ? (double)step : (double)INFINITY;
     }
-    double middle = median(values, n);
+    double middle = vane_lab_median(values, n);
     row->reached[level] = isfinite(middle) ? (int64_t)middle : 0;
   }
   for (int64_t i = 0; i < n; i++)
     values[i] = cells[i].outcome.us_per_step;
-  row->us_per_step = median(values, n);
+  row->us_per_step = vane_lab_median(values, n);
 }
 
 void vane_lab_table_sum_up(const vane_lab_matrix *matrix, const vane_lab_cell *cells,
@@ -187,19 +176,8 @@ static void print_script(FILE *script, const vane_lab_row *rows, int64_t n) {
 }
 
 vane_status vane_lab_table_draw(const char *folder, const vane_lab_row *rows, int64_t n) {
-  char path[1200], *text = NULL;
-  size_t n_bytes = 0;
-  FILE *script = open_memstream(&text, &n_bytes);
-  if (!script)
-    return vane_fail(VANE_ERR_MEMORY, "no memory for a picture");
-  print_script(script, rows, n);
-  vane_status status = VANE_OK;
-  if (fclose(script) != 0)
-    status = vane_fail(VANE_ERR_MEMORY, "no memory for a picture");
-  snprintf(path, sizeof path, "%s/" SCRIPT, folder);
-  if (status == VANE_OK)
-    status = vane_lab_write_file(path, text, n_bytes);
-  free(text);
-  VANE_TRY(status);
-  return vane_lab_run_gnuplot(folder, SCRIPT);
+  vane_lab_text script;
+  VANE_TRY(vane_lab_text_open(&script));
+  print_script(script.stream, rows, n);
+  return vane_lab_draw(&script, folder, SCRIPT);
 }

@@ -62,6 +62,15 @@ vane_status vane_lab_say(const vane_lab_mouth *mouth, const char *line) {
   return write_all(mouth->pipe, "\n", 1);
 }
 
+vane_status vane_lab_say_json(const vane_lab_mouth *mouth, json_t *object) {
+  char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  vane_status status =
+      line ? vane_lab_say(mouth, line) : vane_fail(VANE_ERR_MEMORY, "no memory for a result");
+  free(line);
+  return status;
+}
+
 /* Never returns. What the calling process had open or would do at its end is left alone. */
 static void do_task(const vane_lab_workers *orders, int64_t task, int pipe) {
   const vane_lab_mouth mouth = {pipe};

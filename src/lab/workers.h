@@ -3,6 +3,7 @@
 #ifndef VANE_LAB_WORKERS_H
 #define VANE_LAB_WORKERS_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "vane/status.h"
@@ -13,6 +14,10 @@ typedef struct vane_lab_mouth vane_lab_mouth;
 /* One line of text without its end. */
 VANE_CHECKED
 vane_status vane_lab_say(const vane_lab_mouth *mouth, const char *line);
+
+/* The same with a JSON object, which it releases; NULL is memory that ran out. */
+VANE_CHECKED
+vane_status vane_lab_say_json(const vane_lab_mouth *mouth, json_t *object);
 
 typedef struct vane_lab_workers {
   /* In the task's own process. A failure is handed to the caller of run. */

@@ -15,7 +15,7 @@ set(rooms
   "optim:base config device"
   "store:base config format"
   "train:base config format data device net grad optim store"
-  "lab:base config data device store train"
+  "lab:base config data device optim store train"
   "cli:base config format data device net grad optim store train lab")
 
 set(broken 0)
