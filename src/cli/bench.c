@@ -155,10 +155,6 @@ static const struct bench_kind {
   vane_status (*run)(const bench_call *call);
 } kinds[] = {{"step", 1, run_step}, {"adam", 0, bench_adam}, {"data", 1, run_data}};
 
-static int wrong_count(const char *option) {
-  return wrong_call("bench", "--%s %s is not a whole number above 0", option, optarg);
-}
-
 static int wrong_counts(const char *option) {
   return wrong_call("bench",
                     "--%s %s: give up to %d whole numbers above 0, with commas between them",
@@ -214,11 +210,11 @@ static bool read_options(int argc, char **argv, bench_call *call, int *exit_stat
     switch (option) {
     case 'n':
       if (!count_read(optarg, &call->steps))
-        return wrong_count("steps"), false;
+        return wrong_count("bench", "steps"), false;
       break;
     case 'b':
       if (!count_read(optarg, &call->batches))
-        return wrong_count("batches"), false;
+        return wrong_count("bench", "batches"), false;
       break;
     case 'p':
       if (!counts_read(optarg, &call->parameters))
@@ -230,7 +226,7 @@ static bool read_options(int argc, char **argv, bench_call *call, int *exit_stat
       break;
     case 'l':
       if (!count_read(optarg, &call->largest))
-        return wrong_count("largest"), false;
+        return wrong_count("bench", "largest"), false;
       break;
     case 'm':
       call->modes = optarg;

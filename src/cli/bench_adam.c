@@ -18,9 +18,10 @@
 #define SHARE_OF_HOST 0.5
 
 /* A mode is a few settings. The first one is measured at every size. */
+enum { MODE_SETTINGS = 3 };
 static const struct adam_mode {
   const char *name;
-  const char *settings[3];
+  const char *settings[MODE_SETTINGS];
   bool watch;
 } modes[] = {
     {"adam", {0}, false},
@@ -56,17 +57,14 @@ typedef struct sweep {
 /* No network is wanted here, only device.* and optim.*, so that settings_apply, which checks one,
  * is not used. */
 static vane_status apply(const vane_settings *settings, vane_config *config) {
-  for (int i = 0; i < settings->n_assignments; i++)
-    VANE_TRY(vane_config_set(config, settings->assignments[i]));
-  return VANE_OK;
+  return vane_config_set_all(config, settings->assignments, settings->n_assignments);
 }
 
 /* Applied before what the call sets, so that a call may change a mode. */
 static vane_status read_mode(const sweep *s, const struct adam_mode *mode, vane_adam_desc *adam) {
   vane_config config;
   vane_config_init(&config);
-  for (int i = 0; i < 3 && mode->settings[i]; i++)
-    VANE_TRY(vane_config_set(&config, mode->settings[i]));
+  VANE_TRY(vane_config_set_all(&config, mode->settings, MODE_SETTINGS));
   VANE_TRY(apply(&s->call->settings, &config));
   vane_adam_desc_fill(&config, adam);
   return VANE_OK;
@@ -151,13 +149,24 @@ static vane_status sweep_caches(sweep *s, const struct adam_mode *mode,
   return VANE_OK;
 }
 
+/* Whether `name` stands at `at` in a list with commas. */
+static bool is_named(const char *at, const char *name) {
+  size_t length = strlen(name);
+  return strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0');
+}
+
+/* The next name of the list, NULL behind the last. */
+static const char *next_name(const char *at) {
+  const char *comma = strchr(at, ',');
+  return comma ? comma + 1 : NULL;
+}
+
 /* "all", or names with commas between them. */
 static bool is_chosen(const char *names, const char *name) {
   if (strcmp(names, "all") == 0)
     return true;
-  size_t length = strlen(name);
-  for (const char *at = names; at; at = strchr(at, ','), at += at != NULL)
-    if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+  for (const char *at = names; at; at = next_name(at))
+    if (is_named(at, name))
       return true;
   return false;
 }
@@ -207,19 +216,25 @@ static vane_status sweep_all(sweep *s) {
 
 /* ---- The call -------------------------------------------------------------------------------- */
 
+static vane_status no_mode(const char *at) {
+  char known[512];
+  size_t used = 0;
+  for (int i = 0; i < N_MODES; i++)
+    used +=
+        (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", modes[i].name);
+  return vane_fail(VANE_ERR_ARGUMENT, "--modes: there is no mode \"%.*s\"; say all, or some of %s",
+                   (int)strcspn(at, ","), at, known);
+}
+
 static vane_status check_modes(const char *names) {
   if (!names || strcmp(names, "all") == 0)
     return VANE_OK;
-  for (const char *at = names; at; at = strchr(at, ','), at += at != NULL) {
-    int length = (int)strcspn(at, ","), i = 0;
-    while (i < N_MODES && ((int)strlen(modes[i].name) != length ||
-                           strncmp(modes[i].name, at, (size_t)length) != 0))
+  for (const char *at = names; at; at = next_name(at)) {
+    int i = 0;
+    while (i < N_MODES && !is_named(at, modes[i].name))
       i++;
     if (i == N_MODES)
-      return vane_fail(VANE_ERR_ARGUMENT,
-                       "--modes: there is no mode \"%.*s\"; say all, or some of adam, watch, hat, "
-                       "amsgrad, amsgrad-hat, l2, decoupled",
-                       length, at);
+      return no_mode(at);
   }
   return VANE_OK;
 }

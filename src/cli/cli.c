@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +49,7 @@ bool settings_add_device(vane_settings *settings, const char *name) {
 }
 
 vane_status settings_apply(const vane_settings *settings, vane_config *config) {
-  for (int i = 0; i < settings->n_assignments; i++)
-    VANE_TRY(vane_config_set(config, settings->assignments[i]));
+  VANE_TRY(vane_config_set_all(config, settings->assignments, settings->n_assignments));
   return vane_config_check(config);
 }
 
@@ -66,4 +66,8 @@ bool count_read(const char *text, int64_t *count) {
   long long value = strtoll(text, &end, 10);
   *count = value;
   return errno == 0 && end != text && *end == 0 && value >= 1;
+}
+
+int wrong_count(const char *command, const char *option) {
+  return wrong_call(command, "--%s %s is not a whole number above 0", option, optarg);
 }

@@ -53,8 +53,10 @@ vane_status settings_read(const vane_settings *settings, const char *path, vane_
 VANE_CHECKED
 vane_status settings_apply(const vane_settings *settings, vane_config *config);
 
-/* An option's whole number, at least 1; false for anything else. */
+/* An option's whole number, at least 1; false for anything else, */
 bool count_read(const char *text, int64_t *count);
+/* of which this says so, while getopt's optarg is the option's; returns EXIT_WRONG_CALL. */
+int wrong_count(const char *command, const char *option);
 
 /* The evaluation, for people or as the contract's JSON object on one line. */
 void print_scores(const vane_scores *scores, int64_t step);

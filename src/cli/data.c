@@ -195,9 +195,7 @@ static vane_status read_config(const check_call *call, vane_config *config) {
   vane_config_init(config);
   if (call->config_path)
     VANE_TRY(vane_config_read(config, call->config_path));
-  for (int i = 0; i < call->settings.n_assignments; i++)
-    VANE_TRY(vane_config_set(config, call->settings.assignments[i]));
-  return VANE_OK;
+  return vane_config_set_all(config, call->settings.assignments, call->settings.n_assignments);
 }
 
 /* The files of all arguments in one list. */
