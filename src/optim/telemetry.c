@@ -15,6 +15,14 @@ void vane_telemetry_add(vane_adam_telemetry *seen, const vane_block *block,
   }
 }
 
+vane_adam_telemetry vane_telemetry_of_all(const vane_block *block,
+                                          const vane_adam_telemetry *parts) {
+  vane_adam_telemetry all = {0};
+  for (int64_t i = 0; i < block->n_segments; i++)
+    vane_telemetry_add(&all, block, parts, i);
+  return all;
+}
+
 double vane_telemetry_rms(const vane_adam_telemetry *seen) {
   return sqrt(seen->ratio / seen->live);
 }

@@ -8,6 +8,10 @@
 void vane_telemetry_add(vane_adam_telemetry *seen, const vane_block *block,
                         const vane_adam_telemetry *parts, int64_t segment);
 
+/* What all segments saw. */
+vane_adam_telemetry vane_telemetry_of_all(const vane_block *block,
+                                          const vane_adam_telemetry *parts);
+
 /* Root of the mean of g^2 / vhat: near 1 as long as gradients are as large as they used to be.
  * These three are NaN where no parameter was alive. */
 double vane_telemetry_rms(const vane_adam_telemetry *seen);

@@ -110,10 +110,8 @@ static vane_status time_steps(step_run *run, int64_t steps, const vane_bench_ste
 }
 
 static vane_status check_steps(const vane_trainer *trainer) {
-  vane_device *device = trainer->device;
   vane_step_record record;
-  VANE_TRY(device->memory.download(device, &record, trainer->record, sizeof record));
-  VANE_TRY(device->memory.synchronize(device));
+  VANE_TRY(vane_trainer_read_record(trainer, &record));
   if (record.sum.skipped > 0)
     return vane_fail(VANE_ERR_NUMERIC,
                      "%.0f of %.0f steps met a value that is not finite and wrote nothing; lower "

@@ -340,10 +340,8 @@ static vane_status gather_running(gathered *all, const vane_network *network) {
 }
 
 static vane_status gather_record(gathered *all, const vane_trainer *trainer) {
-  vane_device *device = trainer->device;
   vane_step_record record;
-  VANE_TRY(device->memory.download(device, &record, trainer->record, sizeof record));
-  VANE_TRY(device->memory.synchronize(device));
+  VANE_TRY(vane_trainer_read_record(trainer, &record));
   record_numbers numbers = numbers_of(&record);
   record_part parts[N_RECORD_PARTS];
   list_record_parts(&record, &numbers, parts);

@@ -205,10 +205,7 @@ static vane_status judge_bad(training *loop, const vane_step_record *record) {
  * have none, or not this one. */
 static void judge_updates(const training *loop) {
   const vane_config *config = &loop->trainer->config;
-  const vane_block *block = loop->trainer->network->block;
-  vane_adam_telemetry all = {0};
-  for (int64_t i = 0; i < block->n_segments; i++)
-    vane_telemetry_add(&all, block, loop->seen, i);
+  const vane_adam_telemetry all = vane_telemetry_of_all(loop->trainer->network->block, loop->seen);
   double bound = vane_adam_bound_of_floats(config->optim_beta1, config->optim_beta2);
   if (config->optim_rule == VANE_RULE_ADAM && all.largest > bound)
     vane_log_warning(loop->log,

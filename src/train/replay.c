@@ -154,10 +154,9 @@ static vane_status read_step(replaying *run, vane_replay *replay) {
   vane_trainer *trainer = run->trainer;
   vane_device *device = trainer->device;
   vane_step_record record;
-  VANE_TRY(device->memory.download(device, &record, trainer->record, sizeof record));
+  VANE_TRY(vane_trainer_read_record(trainer, &record));
   VANE_TRY(device->memory.get(device, run->samples, trainer->network->losses.samples,
                               VANE_N_HEADS * trainer->config.train_batch));
-  VANE_TRY(device->memory.synchronize(device));
   replay->step = trainer->step;
   snprintf(replay->device, sizeof replay->device, "%s", device->name);
   snprintf(replay->boxed_device, sizeof replay->boxed_device, "%s", run->box->device);

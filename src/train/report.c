@@ -1,12 +1,11 @@
 #include "train/report.h"
 
-#include "optim/guard.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "optim/guard.h"
 #include "optim/telemetry.h"
 
 enum {
@@ -124,9 +123,7 @@ void vane_report_add_telemetry(vane_report *report, const vane_trainer *trainer,
                                const vane_adam_telemetry *parts) {
   const vane_parameters *parameters = &trainer->network->parameters;
   const vane_block *block = trainer->network->block;
-  vane_adam_telemetry all = {0};
-  for (int64_t i = 0; i < block->n_segments; i++)
-    vane_telemetry_add(&all, block, parts, i);
+  const vane_adam_telemetry all = vane_telemetry_of_all(block, parts);
   add_seen(report, &all, "");
   for (int64_t i = 0; trainer->config.optim_telemetry_tensors && i < block->n_segments; i++) {
     char place[sizeof parameters->items[i].name + 1];

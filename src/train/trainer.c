@@ -192,6 +192,12 @@ vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer) {
                             .limits = trainer->limits};
 }
 
+vane_status vane_trainer_read_record(const vane_trainer *trainer, vane_step_record *record) {
+  vane_device *device = trainer->device;
+  VANE_TRY(device->memory.download(device, record, trainer->record, sizeof *record));
+  return device->memory.synchronize(device);
+}
+
 /* Arenas that a run has no use for are left out. */
 static void describe_arena(FILE *stream, const vane_arena *arena) {
   if (!arena->n_items)

@@ -55,6 +55,10 @@ vane_adam_memory vane_trainer_adam_memory(const vane_trainer *trainer);
 /* Bytes of `telemetry`; 0 where none is kept. */
 size_t vane_trainer_telemetry_bytes(const vane_trainer *trainer);
 
+/* The step record as it is once all that is enqueued is done. Blocks. */
+VANE_CHECKED
+vane_status vane_trainer_read_record(const vane_trainer *trainer, vane_step_record *record);
+
 /* What lies where: one line per arena and, indented, its largest items, for people. */
 VANE_CHECKED
 vane_status vane_trainer_describe_memory(const vane_trainer *trainer, char **text);
