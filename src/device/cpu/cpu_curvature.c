@@ -5,18 +5,12 @@
 #include <omp.h>
 
 #include "device/cpu/cpu.h"
+#include "device/cpu/cpu_adam.h"
 #include "device/cpu/cpu_share.h"
 #include "device/ref/ref.h"
 
-/* The same for all segments. With r = sqrt(1 - b2^t) the metric D is (sqrt(v) + epsilon)/r. */
-typedef struct adam_step {
-  float length;  /* lr r/(1 - b1^t) */
-  float epsilon; /* beside the uncorrected root */
-  double lr, root;
-} adam_step;
-
 /* What differs between segments: the gradient's change is gradient * (after - before) + weight *
- * step. */
+ * step. In doubles, unlike what Adam scales its own step with. */
 typedef struct change_scale {
   double gradient, weight;
   double shrink; /* decoupled decay took off so much of theta */
@@ -30,15 +24,6 @@ typedef struct products {
   double gradient_change, square; /* step.(G' - G), step.D.step */
 } products;
 
-static adam_step step_of(const vane_adam_desc *desc, const vane_step_record *record) {
-  double lr = vane_record_lr(record), root = sqrt(record->in.bias2);
-  bool hat = desc->epsilon_mode == VANE_EPSILON_HAT;
-  return (adam_step){.length = (float)(lr * root / record->in.bias1),
-                     .epsilon = (float)(hat ? desc->epsilon : desc->epsilon * root),
-                     .lr = lr,
-                     .root = root};
-}
-
 static change_scale scale_of(const vane_adam_desc *desc, const vane_segment *segment, double lr,
                              const vane_step_record *record) {
   change_scale scale = {.gradient = record->clip * record->coefficient[segment->task]};
@@ -51,17 +36,19 @@ static change_scale scale_of(const vane_adam_desc *desc, const vane_segment *seg
   return scale;
 }
 
-/* `shrinks` is a literal in both calls below: without decoupled decay theta is not read. */
-static inline products products_of(adam_step step, change_scale scale, moved_block block,
-                                   cpu_share part, const bool shrinks) {
+/* Adam's step is -length m/(sqrt(v) + epsilon), and with r = sqrt(1 - b2^t) its metric D is
+ * (sqrt(v) + epsilon)/r. `shrinks` is a literal in both calls below: without decoupled decay theta
+ * is not read. */
+static inline products products_of(float length, float epsilon, change_scale scale,
+                                   moved_block block, cpu_share part, const bool shrinks) {
   const float *restrict theta = block.theta, *restrict m = block.m;
   const float *restrict second = block.second;
   const float *restrict before = block.before, *restrict after = block.after;
   double gradient_change = 0, square = 0, stretch = 1 / (1 - scale.shrink);
 #pragma omp simd reduction(+ : gradient_change, square)
   for (int64_t i = part.begin; i < part.end; i++) {
-    float divisor = sqrtf(second[i]) + step.epsilon;
-    double moved = (double)(-step.length * (m[i] / divisor));
+    float divisor = sqrtf(second[i]) + epsilon;
+    double moved = (double)(-length * (m[i] / divisor));
     if (shrinks)
       moved = (moved - scale.shrink * (double)theta[i]) * stretch;
     double change = scale.gradient * ((double)after[i] - (double)before[i]);
@@ -81,7 +68,8 @@ vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
   const moved_block reals = {memory->parameters, memory->m,
                              desc->amsgrad ? memory->v_max : memory->v, memory->gradients,
                              gradients_after};
-  const adam_step step = step_of(desc, record);
+  const adam_step step = vane_cpu_adam_step(desc, record);
+  const double lr = vane_record_lr(record);
   const int64_t count = cpu_block_end(block);
   double *parts = cpu->partials;
 #pragma omp parallel num_threads(cpu->n_threads)
@@ -89,10 +77,13 @@ vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
     cpu_share share = cpu_share_of(count, omp_get_thread_num(), omp_get_num_threads());
     products sum = {0, 0};
     for (int64_t i = 0; i < block->n_segments; i++) {
-      cpu_share part = cpu_share_meet(share, &block->segments[i]);
-      change_scale scale = scale_of(desc, &block->segments[i], step.lr, record);
-      products own = scale.shrink != 0 ? products_of(step, scale, reals, part, true)
-                                       : products_of(step, scale, reals, part, false);
+      const vane_segment *segment = &block->segments[i];
+      cpu_share part = cpu_share_meet(share, segment);
+      const float length = vane_cpu_adam_scale(desc, &step, segment, NULL, record).length;
+      change_scale scale = scale_of(desc, segment, lr, record);
+      products own = scale.shrink != 0
+                         ? products_of(length, step.epsilon, scale, reals, part, true)
+                         : products_of(length, step.epsilon, scale, reals, part, false);
       sum.gradient_change += own.gradient_change;
       sum.square += own.square;
     }
@@ -105,7 +96,7 @@ vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
     total.gradient_change += parts[thread * CPU_PARTIALS_PER_THREAD];
     total.square += parts[thread * CPU_PARTIALS_PER_THREAD + 1];
   }
-  vane_ref_take_curvature_float(desc, guard, total.gradient_change, total.square / step.root,
-                                record);
+  vane_ref_take_curvature_float(desc, guard, total.gradient_change,
+                                total.square / sqrt(record->in.bias2), record);
   return VANE_OK;
 }
