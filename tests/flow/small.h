@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "data/loader.h"
+#include "format/safetensors.h"
 #include "train/step.h"
 
 /* The same tests run on the simulated GPU, and on a real one. */
@@ -90,6 +91,27 @@ static inline vane_step_record small_record(const vane_trainer *trainer) {
   assert_ok(device->memory.download(device, &record, trainer->record, sizeof record));
   assert_ok(device->memory.synchronize(device));
   return record;
+}
+
+/* All tensors of two checkpoints have the same bytes; the metadata may name other settings. Returns
+ * how many they are. */
+static inline int64_t small_same_tensors(const char *path_a, const char *path_b) {
+  vane_safetensors_file *a, *b;
+  assert_ok(vane_safetensors_open(path_a, &a));
+  assert_ok(vane_safetensors_open(path_b, &b));
+  int64_t n = vane_safetensors_count(a);
+  assert_int_equal(n, vane_safetensors_count(b));
+  for (int64_t i = 0; i < n; i++) {
+    const vane_safetensor *left = vane_safetensors_at(a, i);
+    const vane_safetensor *right = vane_safetensors_find(b, left->name);
+    assert_non_null(right);
+    assert_int_equal(left->bytes, right->bytes);
+    if (memcmp(left->data, right->data, left->bytes) != 0)
+      fail_msg("%s differs between %s and %s", left->name, path_a, path_b);
+  }
+  vane_safetensors_close(a);
+  vane_safetensors_close(b);
+  return n;
 }
 
 #endif

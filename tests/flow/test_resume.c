@@ -40,25 +40,6 @@ static void train_until(const char *folder, const char *const *assignments, int 
   vane_trainer_destroy(trainer);
 }
 
-/* All tensors of two checkpoints have the same bytes; the metadata may name another train.steps. */
-static void assert_same_tensors(const char *path_a, const char *path_b) {
-  vane_safetensors_file *a, *b;
-  assert_ok(vane_safetensors_open(path_a, &a));
-  assert_ok(vane_safetensors_open(path_b, &b));
-  assert_int_equal(vane_safetensors_count(a), vane_safetensors_count(b));
-  assert_true(vane_safetensors_count(a) > 30);
-  for (int64_t i = 0; i < vane_safetensors_count(a); i++) {
-    const vane_safetensor *left = vane_safetensors_at(a, i);
-    const vane_safetensor *right = vane_safetensors_find(b, left->name);
-    assert_non_null(right);
-    assert_int_equal(left->bytes, right->bytes);
-    if (memcmp(left->data, right->data, left->bytes) != 0)
-      fail_msg("%s differs between %s and %s", left->name, path_a, path_b);
-  }
-  vane_safetensors_close(a);
-  vane_safetensors_close(b);
-}
-
 /* The next line of metrics without its speeds, NULL at the end. */
 static json_t *read_line(FILE *file) {
   char *text = NULL;
@@ -131,7 +112,7 @@ static void stopped_runs_end_in_the_same_bits(void **state) {
     train_until(parts, settings[i], 4, 8, 2);
     snprintf(a, sizeof a, "%s/checkpoints/step-00000008.safetensors", whole);
     snprintf(b, sizeof b, "%s/checkpoints/step-00000008.safetensors", parts);
-    assert_same_tensors(a, b);
+    assert_true(small_same_tensors(a, b) > 30);
     assert_int_equal(assert_same_metrics(whole, parts), i == 0 ? 4 : 2);
   }
 }

@@ -1,24 +1,7 @@
-/* Adam against TensorFlow 1 and PyTorch over 1,000 steps, and one step against doubles. */
-#include "golden.h"
-#include "optim/record.h"
+/* Adam against TensorFlow 1 and PyTorch over 1,000 steps. */
+#include "course.h"
 
-/* ---- 1,000 steps ----------------------------------------------------------------------------- */
-
-enum { N_STEPS = 1000, N_DECAY = 40, N_PLAIN = 23, N = N_DECAY + N_PLAIN };
-
-/* The second segment begins on the next 64 bytes. */
-enum { PLAIN_OFFSET = 48, N_BLOCK = PLAIN_OFFSET + N_PLAIN };
-static const vane_segment segments[] = {
-    {.offset = 0, .count = N_DECAY, .task = VANE_SHARED, .decay = 1},
-    {.offset = PLAIN_OFFSET, .count = N_PLAIN, .task = VANE_SHARED, .decay = 0},
-};
-
-/* The settings of make_golden.py. DECOUPLED times the learning rate is 2^-12: PyTorch multiplies by
- * 1 - lr decay in float32, which would otherwise set its float32 and float64 runs further apart
- * than the limit. */
-#define LEARNING_RATE 1e-2
-#define DECOUPLED     (0x1p-12 / LEARNING_RATE)
-
+/* The settings of make_golden.py. */
 typedef struct adam_case {
   const char *name;
   double beta1, beta2, epsilon;
@@ -51,68 +34,6 @@ static vane_config config_of(const adam_case *c) {
                        .optim_amsgrad = c->amsgrad,
                        .optim_weight_decay = c->decay,
                        .optim_decay_mode = c->decay_mode};
-}
-
-static void to_block(const float *values, float *block) {
-  memset(block, 0, N_BLOCK * sizeof *block);
-  memcpy(block, values, N_DECAY * sizeof *block);
-  memcpy(block + PLAIN_OFFSET, values + N_DECAY, N_PLAIN * sizeof *block);
-}
-
-static void get_block(vane_device *device, const void *memory, double *values) {
-  float block[N_BLOCK];
-  golden_ok(device->memory.get(device, block, memory, N_BLOCK));
-  for (int i = 0; i < N; i++)
-    values[i] = (double)block[i < N_DECAY ? i : i - N_DECAY + PLAIN_OFFSET];
-}
-
-/* make_golden.py, gradient() */
-static void draw_gradient(uint64_t *draws, int step, float *block) {
-  float values[N];
-  for (int i = 0; i < N; i++)
-    values[i] = (float)ldexp(golden_draw(draws) + (i % 5 - 2) / 4.0, -(i % 8) - step / 256);
-  to_block(values, block);
-}
-
-typedef struct adam_course {
-  double start[N], first[N], last[N], m[N], v[N];
-} adam_course;
-
-static void run_course(vane_device *device, const adam_case *c, adam_course *course) {
-  const vane_config config = config_of(c);
-  const int64_t counted[VANE_N_HEADS] = {0};
-  vane_adam_desc desc;
-  vane_adam_desc_fill(&config, &desc);
-  uint64_t draws = 1;
-  float values[N], block[N_BLOCK];
-  golden_draw_array(&draws, 1, N, values);
-  to_block(values, block);
-  void *theta = golden_put(device, block, N_BLOCK), *gradient = golden_put(device, NULL, N_BLOCK);
-  void *m = golden_put(device, NULL, N_BLOCK), *v = golden_put(device, NULL, N_BLOCK);
-  void *v_max = c->amsgrad ? golden_put(device, NULL, N_BLOCK) : NULL;
-  const vane_adam_memory memory = {
-      .parameters = theta, .gradients = gradient, .m = m, .v = v, .v_max = v_max};
-  vane_step_record record = {.clip = 1, .coefficient = {[VANE_SHARED] = 1}};
-  vane_step_record *on_device = golden_put_record(device, &record);
-  vane_block *planned = golden_plan_block(device, segments, 2);
-  get_block(device, theta, course->start);
-  for (int step = 0; step < N_STEPS; step++) {
-    draw_gradient(&draws, step, block);
-    vane_step_input_fill(&config, step + 1, counted, &record.in);
-    golden_ok(device->memory.put(device, gradient, block, N_BLOCK));
-    golden_ok(device->memory.upload(device, on_device, &record.in, sizeof record.in));
-    golden_ok(device->optim.adam(device, &desc, planned, &memory, on_device));
-    golden_ok(device->memory.synchronize(device));
-    if (step == 0)
-      get_block(device, theta, course->first);
-  }
-  get_block(device, theta, course->last);
-  get_block(device, m, course->m);
-  get_block(device, v, course->v);
-  void *all[] = {theta, gradient, m, v, v_max, on_device};
-  for (int i = 0; i < 6; i++)
-    device->memory.destroy(device, all[i]);
-  device->block.destroy(device, planned);
 }
 
 static void check_course(const vane_safetensors_file *file, const char *device, const adam_case *c,
@@ -149,7 +70,8 @@ static void test_a_thousand_steps_agree(void **state) {
     vane_device *device = golden_open_device(kind);
     for (int i = 0; i < N_CASES; i++) {
       adam_course course;
-      run_course(device, &cases[i], &course);
+      const vane_config config = config_of(&cases[i]);
+      run_course(device, &config, &course);
       check_course(file, device->name, &cases[i], &course);
     }
     vane_device_close(device);

@@ -1,4 +1,5 @@
 /* Conformance of Adam (N30..N35), in every mode. */
+#include "ops/adam_modes.h"
 #include "ops/side.h"
 
 static const vane_segment segments[] = {
@@ -82,28 +83,13 @@ static void compare_adam(check *c, const vane_adam_desc *desc, const adam_inputs
     check_equal(c, "adam", "v_max", got.v_max, in->v_max, block);
 }
 
-static vane_step_record record_of(const vane_adam_desc *desc, int64_t step, double lr) {
-  return (vane_step_record){.in = {.step = step,
-                                   .lr = lr,
-                                   .bias1 = 1.0 - pow(desc->beta1, (double)step),
-                                   .bias2 = 1.0 - pow(desc->beta2, (double)step)},
-                            .coefficient = {1.0, 0.7, 1.0, 0.3, 0.01, 1.0},
-                            .clip = 0.6};
-}
-
 static void check_modes(check *c) {
   static const int64_t steps[] = {1, 10, 100000};
-  for (int bits = 0; bits < 16; ++bits)
+  for (int bits = 0; bits < N_ADAM_MODES; ++bits)
     for (int i = 0; i < 3; ++i) {
-      vane_adam_desc desc = {.beta1 = 0.9,
-                             .beta2 = 0.999,
-                             .epsilon = bits & 8 ? 1e-4 : 1e-8,
-                             .epsilon_mode = bits & 1 ? VANE_EPSILON_HAT : VANE_EPSILON_OUTSIDE,
-                             .amsgrad = bits & 2,
-                             .weight_decay = bits & 8 ? 0.1 : 0.0,
-                             .decay_mode = bits & 4 ? VANE_DECAY_L2 : VANE_DECAY_DECOUPLED};
+      vane_adam_desc desc = adam_mode(bits);
       adam_inputs in = draw_inputs(c);
-      vane_step_record record = record_of(&desc, steps[i], 1e-3);
+      vane_step_record record = adam_record(&desc, steps[i], 1e-3);
       check_label(c, "mode %d, step %d", bits, (int)steps[i]);
       compare_adam(c, &desc, &in, &record);
       record.clip = 1.0;
@@ -138,7 +124,8 @@ static void check_limit(check *c) {
       vane_adam_desc desc = {
           .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = decoupled ? 0.1 : 0.0};
       adam_inputs in = draw_inputs(c);
-      vane_step_record limited = record_of(&desc, 3, 1e-3), plain = record_of(&desc, 3, taken[i]);
+      vane_step_record limited = adam_record(&desc, 3, 1e-3),
+                       plain = adam_record(&desc, 3, taken[i]);
       limited.guard.largest_lr = limits[i];
       adam_outputs got = run_adam(c, c->subject, &desc, &in, &limited);
       adam_outputs want = run_adam(c, c->subject, &desc, &in, &plain);
@@ -152,7 +139,7 @@ static void check_skip_and_gaps(check *c) {
   vane_adam_desc desc = {
       .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .amsgrad = true, .weight_decay = 0.1};
   adam_inputs in = draw_inputs(c);
-  vane_step_record record = record_of(&desc, 3, 1e-2);
+  vane_step_record record = adam_record(&desc, 3, 1e-2);
   adam_outputs got = run_adam(c, c->subject, &desc, &in, &record);
   for (int64_t i = 37; i < 48; ++i)
     assert_true(got.theta[i] == 0.0 && got.m[i] == 0.0 && got.v[i] == 0.0 && got.v_max[i] == 0.0);

@@ -16,7 +16,6 @@ enum { THETA, GRADIENT, M, V, V_MAX, N_ARRAYS };
 typedef struct adam_arrays {
   double *array[N_ARRAYS];
   vane_adam_limit limits[n_segments];
-
 } adam_arrays;
 
 /* The middle of a run; now and then a spike, no gradient, or no moments yet. */

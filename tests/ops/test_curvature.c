@@ -1,4 +1,5 @@
 /* Conformance of the curvature along Adam's step, and of what the guard makes of it (N36..N38). */
+#include "ops/adam_modes.h"
 #include "ops/side.h"
 
 /* Tails, an empty segment, and one that several blocks of threads share. */
@@ -56,29 +57,14 @@ static moved_inputs draw_inputs(check *c, double stiffness) {
   return (moved_inputs){array[0], array[1], array[2], array[3], array[4], array[5]};
 }
 
-static vane_step_record record_of(const vane_adam_desc *desc, int64_t step) {
-  return (vane_step_record){.in = {.step = step,
-                                   .lr = 1e-3,
-                                   .bias1 = 1.0 - pow(desc->beta1, (double)step),
-                                   .bias2 = 1.0 - pow(desc->beta2, (double)step)},
-                            .coefficient = {1.0, 0.7, 1.0, 0.3, 0.01, 1.0},
-                            .clip = 0.6};
-}
-
 static void check_modes(check *c) {
   static const int64_t steps[] = {1, 10, 100000};
   const vane_guard_desc guard = {.acts = true, .margin = 0.25, .decay = 0.9};
-  for (int bits = 0; bits < 16; ++bits)
+  for (int bits = 0; bits < N_ADAM_MODES; ++bits)
     for (int i = 0; i < 3; ++i) {
-      vane_adam_desc desc = {.beta1 = 0.9,
-                             .beta2 = 0.999,
-                             .epsilon = bits & 8 ? 1e-4 : 1e-8,
-                             .epsilon_mode = bits & 1 ? VANE_EPSILON_HAT : VANE_EPSILON_OUTSIDE,
-                             .amsgrad = bits & 2,
-                             .weight_decay = bits & 8 ? 0.1 : 0.0,
-                             .decay_mode = bits & 4 ? VANE_DECAY_L2 : VANE_DECAY_DECOUPLED};
+      vane_adam_desc desc = adam_mode(bits);
       moved_inputs in = draw_inputs(c, 0.3);
-      vane_step_record record = record_of(&desc, steps[i]);
+      vane_step_record record = adam_record(&desc, steps[i], 1e-3);
       record.guard.largest_lr = i == 1 ? 2e-4 : 0.0; /* the step was a shorter one */
       vane_guard_state got = measure(c->subject, &desc, &guard, &in, &record);
       vane_guard_state want = measure(c->oracle, &desc, &guard, &in, &record);
