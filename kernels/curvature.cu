@@ -1,7 +1,7 @@
 // The curvature along Adam's step (N36), in one launch: both products over all segments of the
-// block of parameters, then, in the block that arrives last, the bound and the learning rate that
-// follow from them (N37, N38). Moments and both gradients are read, 16 bytes per parameter, 20 with
-// decoupled decay, which wants the parameters too.
+// block of parameters, then, in the block that arrives last, the bound that follows from them
+// (N37). Moments and both gradients are read, 16 bytes per parameter, 20 with decoupled decay,
+// which wants the parameters too.
 //
 // The step is formed in floats as Adam forms it (adam.cu), the products in doubles.
 #include "chunk.cuh"
@@ -60,9 +60,8 @@ static __device__ void add_products(const moved_step &step, const moved_reals &a
   }
 }
 
-static __device__ void take_curvature(const vane_adam_desc &desc, const vane_guard_desc &guard,
-                                      double gradient_change, double square,
-                                      vane_step_record *record) {
+static __device__ void take_curvature(const vane_guard_desc &guard, double gradient_change,
+                                      double square, vane_step_record *record) {
   vane_guard_state *state = &record->guard;
   double k = gradient_change / square;
   if (square == 0.0) // it did not move, and found nothing
@@ -74,9 +73,6 @@ static __device__ void take_curvature(const vane_adam_desc &desc, const vane_gua
   ++state->probes;
   state->curvature = fmax(k, 0.0);
   state->bound = fmax(guard.decay * state->bound, state->curvature);
-  double limit = 2.0 * (1.0 + desc.beta1) / (1.0 - desc.beta1);
-  bool limits = guard.acts && state->bound > 0.0;
-  state->largest_lr = limits ? guard.margin * limit / state->bound : 0.0;
 }
 
 static __global__ void __launch_bounds__(BLOCK)
@@ -93,7 +89,7 @@ static __global__ void __launch_bounds__(BLOCK)
       add_products(step, reals, i, chunk.count, sums);
   }
   if (grid_sum(sums, scratch, totals) && !record->skip)
-    take_curvature(desc, guard, totals[0], totals[1] / sqrt(record->in.bias2), record);
+    take_curvature(guard, totals[0], totals[1] / sqrt(record->in.bias2), record);
 }
 
 cudaError_t vane_launch_curvature(vane_adam_desc desc, vane_guard_desc guard, vane_chunks chunks,

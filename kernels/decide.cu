@@ -1,8 +1,10 @@
 // Whether a step counts, in one launch: the gradient's norm (N25), then, in the block that arrives
-// last, the clips, what is not finite (N26), spikes (N27) and ZClip (N28), and the interval's sums.
+// last, the clips, what is not finite (N26), spikes (N27), ZClip (N28) and the guard's limit (N38,
+// N42), and the interval's sums.
 #include <float.h>
 
 #include "chunk.cuh"
+#include "guard.cuh"
 #include "spike.cuh"
 
 // ---- Norm (N25) ----
@@ -242,6 +244,8 @@ static __device__ bool settle(vane_decide_desc desc, const spike_window *window,
   record->skip = kind != GOOD && !watched;
   record->halted = record->skip && ends_the_run(desc, kind);
   clip_whole(desc, record);
+  if (kind != VANE_BAD_NONFINITE)
+    follow_loss(desc.guard, record);
   if (kind != GOOD)
     note_bad(kind, window, total, samples, n, record);
   keep_note(total, record);

@@ -79,11 +79,24 @@ typedef struct vane_step_sum { /* over the steps since the host last cleared it 
   double spikes; /* steps whose loss was a spike, skipped or not */
 } vane_step_sum;
 
-/* What the guard has found (N36..N38). It lasts: only a probe changes it. */
+/* What the guard has found in its probes (N36, N37), and in the losses of all steps (N38, N42). */
+enum {
+  VANE_GUARD_MEMORY = 100, /* steps that the means of losses look back */
+  VANE_GUARD_BEGIN = 200   /* losses before the first alarm */
+};
 typedef struct vane_guard_state {
   double curvature;  /* k of the newest probe, in Adam's metric */
   double bound;      /* K: the largest of the curvatures, which decay with every probe */
   double largest_lr; /* what a step may take at most; 0: no limit */
+  double level;      /* mean of the logarithms of losses, */
+  double noise;      /* their deviation from one step to the next, */
+  double last;       /* the newest of them, */
+  double rise;       /* and how far they have lately been above the mean, in deviations */
+  double peak;       /* the one that gave the last alarm */
+  double narrowing;  /* exp(-narrowing) is left of guard.margin */
+  double brake;      /* and exp(-brake) of the learning rate, until it is released */
+  int64_t losses;    /* so many were followed, */
+  int64_t alarms;    /* so often the learning rate was lowered because of them */
   int64_t probes;    /* so many found a curvature, */
   int64_t ignored;   /* so many found one that is not finite */
 } vane_guard_state;
@@ -288,6 +301,15 @@ typedef struct vane_combine_desc {
   double clip_per_loss;         /* 0: none */
 } vane_combine_desc;
 
+typedef struct vane_guard_desc {
+  bool acts;       /* false: it watches, and largest_lr stays 0 */
+  double decay;    /* what a probe leaves of the bound before it */
+  double limit;    /* of learning rate times curvature: where Adam becomes unstable */
+  double margin;   /* the share of it that they may reach until an alarm narrows it, */
+  double floor;    /* though never to less than this share */
+  int signed_loss; /* the head whose loss may be negative; -1: none */
+} vane_guard_desc;
+
 typedef struct vane_decide_desc {
   double clip_global;     /* 0: none */
   double clip_zscore;     /* ZClip's threshold, 0: none */
@@ -295,6 +317,7 @@ typedef struct vane_decide_desc {
   int spike_mode;         /* VANE_SPIKE_* */
   int64_t spike_window;   /* 1 to VANE_SPIKE_LONGEST_WINDOW */
   double spike_threshold; /* deviations above the median */
+  vane_guard_desc guard;
 } vane_decide_desc;
 
 typedef struct vane_adam_desc {
@@ -338,12 +361,6 @@ typedef struct vane_adam_memory {
 typedef struct vane_adam_limit {
   double gradient, lr;
 } vane_adam_limit;
-
-typedef struct vane_guard_desc {
-  bool acts;     /* false: it watches, and largest_lr stays 0 */
-  double margin; /* learning rate times curvature may reach this share of the limit of stability */
-  double decay;  /* what a probe leaves of the bound before it */
-} vane_guard_desc;
 
 /* What Adam saw of a part of a segment (N40): sums over the watched steps since the host last
  * cleared and over the parameters. A skipped step adds nothing. */
@@ -596,10 +613,10 @@ typedef struct vane_optim_ops {
    */
   vane_status (*adam)(vane_device *device, const vane_adam_desc *desc, const vane_block *block,
                       const vane_adam_memory *memory, const vane_step_record *record);
-  /* (N36..N38). After adam and with its memory: `gradients_after` are those of the same batch at
+  /* (N36, N37). After adam and with its memory: `gradients_after` are those of the same batch at
    * the moved parameters, under the same coefficients and clip. The curvature along the step, and
-   * the learning rate that it allows, into record->guard. Writes nothing when record->skip is set.
-   */
+   * the bound that follows, into record->guard; what they allow is reduce.decide's affair. Writes
+   * nothing when record->skip is set. */
   vane_status (*curvature)(vane_device *device, const vane_adam_desc *desc,
                            const vane_guard_desc *guard, const vane_block *block,
                            const vane_adam_memory *memory, const void *gradients_after,

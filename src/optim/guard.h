@@ -6,7 +6,6 @@
 
 #include "device/device.h"
 
-/* Only where optim.guard.mode is not off. */
 void vane_guard_desc_fill(const vane_config *config, vane_guard_desc *desc);
 
 /* What learning rate times curvature must not reach: 2 (1 + beta1)/(1 - beta1). */

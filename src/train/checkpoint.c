@@ -25,7 +25,8 @@ struct vane_checkpoint {
 typedef struct record_numbers {
   double n_accepted, n_bad_running; /* vane_spike_state */
   double norm_mean, norm_variance, n_norms;
-  double curvature, bound, largest_lr, n_probes, n_ignored; /* vane_guard_state */
+  double curvature, bound, largest_lr, level, noise, last, rise, peak; /* vane_guard_state */
+  double narrowing, brake, n_losses, n_alarms, n_probes, n_ignored;
 } record_numbers;
 
 static record_numbers numbers_of(const vane_step_record *record) {
@@ -37,6 +38,15 @@ static record_numbers numbers_of(const vane_step_record *record) {
                           .curvature = record->guard.curvature,
                           .bound = record->guard.bound,
                           .largest_lr = record->guard.largest_lr,
+                          .level = record->guard.level,
+                          .noise = record->guard.noise,
+                          .last = record->guard.last,
+                          .rise = record->guard.rise,
+                          .peak = record->guard.peak,
+                          .narrowing = record->guard.narrowing,
+                          .brake = record->guard.brake,
+                          .n_losses = (double)record->guard.losses,
+                          .n_alarms = (double)record->guard.alarms,
                           .n_probes = (double)record->guard.probes,
                           .n_ignored = (double)record->guard.ignored};
 }
@@ -50,6 +60,15 @@ static void take_numbers(const record_numbers *numbers, vane_step_record *record
   record->guard = (vane_guard_state){.curvature = numbers->curvature,
                                      .bound = numbers->bound,
                                      .largest_lr = numbers->largest_lr,
+                                     .level = numbers->level,
+                                     .noise = numbers->noise,
+                                     .last = numbers->last,
+                                     .rise = numbers->rise,
+                                     .peak = numbers->peak,
+                                     .narrowing = numbers->narrowing,
+                                     .brake = numbers->brake,
+                                     .losses = (int64_t)numbers->n_losses,
+                                     .alarms = (int64_t)numbers->n_alarms,
                                      .probes = (int64_t)numbers->n_probes,
                                      .ignored = (int64_t)numbers->n_ignored};
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "optim/guard.h"
 #include "train/step.h"
 
 static bool exists(const vane_trainer *trainer) {
@@ -27,7 +26,6 @@ vane_status vane_probe_init(vane_trainer *trainer) {
   vane_arena_init(&probe->arena, "guard");
   if (!exists(trainer))
     return VANE_OK;
-  vane_guard_desc_fill(&trainer->config, &probe->guard);
   VANE_TRY(plan_block(trainer));
   VANE_TRY(vane_arena_reserve(&probe->arena, bytes, &probe->gradients_item, "second gradients"));
   return vane_arena_reserve(&probe->arena, sizeof *probe->record, &probe->record_item,
@@ -74,8 +72,8 @@ static vane_status probe(void *user) {
   const vane_adam_memory memory = vane_trainer_adam_memory(trainer);
   VANE_TRY(device->memory.copy(device, own->record, trainer->record, sizeof *own->record));
   VANE_TRY(vane_probe_gradient(trainer));
-  return device->optim.curvature(device, &trainer->adam, &own->guard, own->block, &memory,
-                                 own->slots.gradients, trainer->record);
+  return device->optim.curvature(device, &trainer->adam, &trainer->slots.decide.guard, own->block,
+                                 &memory, own->slots.gradients, trainer->record);
 }
 
 bool vane_probe_due(const vane_trainer *trainer) {

@@ -1,5 +1,6 @@
 #include "train/report.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,11 @@ static void add_guard(vane_report *report, const vane_trainer *trainer,
     return;
   vane_report_add(report, (double)guard->probes, "guard/probes");
   vane_report_add(report, (double)guard->ignored, "guard/ignored");
+  if (trainer->config.optim_guard_mode == VANE_GUARD_ON) {
+    vane_report_add(report, (double)guard->alarms, "guard/alarms");
+    vane_report_add(report, trainer->config.optim_guard_margin * exp(-guard->narrowing),
+                    "guard/share");
+  }
   if (!guard->probes)
     return;
   double limit = vane_guard_limit(&trainer->config) / lr;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "optim/guard.h"
 #include "optim/record.h"
 #include "train/probe.h"
 
@@ -64,6 +65,7 @@ static vane_status plan(vane_trainer *trainer, const vane_choices *choices) {
                                config->train_accumulate, true, choices, &trainer->network));
   VANE_TRY(vane_slots_init(&trainer->slots, trainer->network));
   vane_adam_desc_fill(config, &trainer->adam);
+  vane_guard_desc_fill(config, &trainer->slots.decide.guard);
   VANE_TRY(vane_probe_init(trainer));
   return reserve(trainer);
 }

@@ -8,7 +8,6 @@
 
 /* What the guard's probe works with (probe.h); zero where the guard is off. */
 typedef struct vane_probe {
-  vane_guard_desc guard;
   vane_block *block;        /* of the parameters that the curvature is taken over; owned */
   vane_slots slots;         /* the trainer's own, but for `gradients`; borrowed */
   vane_step_record *record; /* begins as a copy of the step's */

@@ -96,7 +96,7 @@ vane_status vane_cpu_curvature(vane_device *device, const vane_adam_desc *desc,
     total.gradient_change += parts[thread * CPU_PARTIALS_PER_THREAD];
     total.square += parts[thread * CPU_PARTIALS_PER_THREAD + 1];
   }
-  vane_ref_take_curvature_float(desc, guard, total.gradient_change,
-                                total.square / sqrt(record->in.bias2), record);
+  vane_ref_take_curvature_float(guard, total.gradient_change, total.square / sqrt(record->in.bias2),
+                                record);
   return VANE_OK;
 }

@@ -20,9 +20,10 @@
   void vane_ref_settle_##real(const vane_decide_desc *desc, double norm, const void *samples,      \
                               int64_t n, vane_step_record *record);                                \
   /* What optim.curvature does once both products (N36) are known. */                              \
-  void vane_ref_take_curvature_##real(const vane_adam_desc *desc, const vane_guard_desc *guard,    \
-                                      double gradient_change, double square,                       \
-                                      vane_step_record *record);
+  void vane_ref_take_curvature_##real(const vane_guard_desc *guard, double gradient_change,        \
+                                      double square, vane_step_record *record);                    \
+  /* What reduce.decide does for the guard: record->guard, but for curvature and bound. */         \
+  void vane_ref_follow_loss_##real(const vane_guard_desc *guard, vane_step_record *record);
 
 VANE_REF_DECLARE(float)
 VANE_REF_DECLARE(double)

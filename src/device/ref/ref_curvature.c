@@ -1,4 +1,4 @@
-/* The curvature along Adam's step, and the learning rate that it allows (N36..N38). */
+/* The curvature along Adam's step, and the bound that follows (N36, N37). */
 #include <math.h>
 
 #include "device/ref/real.h"
@@ -25,9 +25,8 @@ static adam_move move_of(const vane_adam_desc *desc, const vane_step_record *rec
   return move;
 }
 
-void REF_NAME(vane_ref_take_curvature)(const vane_adam_desc *desc, const vane_guard_desc *guard,
-                                       double gradient_change, double square,
-                                       vane_step_record *record) {
+void REF_NAME(vane_ref_take_curvature)(const vane_guard_desc *guard, double gradient_change,
+                                       double square, vane_step_record *record) {
   vane_guard_state *state = &record->guard;
   double k = gradient_change / square;
   if (square == 0.0) /* it did not move, and found nothing */
@@ -39,9 +38,6 @@ void REF_NAME(vane_ref_take_curvature)(const vane_adam_desc *desc, const vane_gu
   ++state->probes;
   state->curvature = fmax(k, 0.0);
   state->bound = fmax(guard->decay * state->bound, state->curvature);
-  double limit = 2.0 * (1.0 + desc->beta1) / (1.0 - desc->beta1);
-  bool limits = guard->acts && state->bound > 0.0;
-  state->largest_lr = limits ? guard->margin * limit / state->bound : 0.0;
 }
 
 vane_status REF_NAME(vane_ref_curvature)(vane_device *device, const vane_adam_desc *desc,
@@ -69,6 +65,6 @@ vane_status REF_NAME(vane_ref_curvature)(vane_device *device, const vane_adam_de
       square += move.step * move.metric * move.step;
     }
   }
-  REF_NAME(vane_ref_take_curvature)(desc, guard, gradient_change, square, record);
+  REF_NAME(vane_ref_take_curvature)(guard, gradient_change, square, record);
   return VANE_OK;
 }

@@ -1,5 +1,5 @@
 /* Whether a step counts: the gradient's norm (N25), the global clip and what is not finite (N26),
- * spikes (N27), ZClip (N28), and the interval's sums. */
+ * spikes (N27), ZClip (N28), the guard's limit (N38, N42), and the interval's sums. */
 #include <float.h>
 #include <math.h>
 
@@ -245,6 +245,8 @@ void REF_NAME(vane_ref_settle)(const vane_decide_desc *desc, double norm, const 
   record->skip = kind != GOOD && !(spike && desc->spike_mode == VANE_SPIKE_WATCH);
   record->halted = record->skip && ends_the_run(desc, kind);
   clip_whole(desc, record);
+  if (kind != VANE_BAD_NONFINITE)
+    REF_NAME(vane_ref_follow_loss)(&desc->guard, record);
   vane_step_note note = note_of(record, total);
   if (spike)
     note_bad((vane_bad_step){note, window.median, window.deviation, .kind = kind}, samples, n,
