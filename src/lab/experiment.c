@@ -94,7 +94,7 @@ static double loss_of(const vane_step_record *record) {
 static void note(experiment *lab, int64_t i, const vane_step_record *record) {
   vane_lab_curve *curve = lab->curve;
   curve->loss[i] = loss_of(record);
-  curve->mean[i] = vane_lab_epoch_mean(curve->loss, i, curve->window);
+  curve->mean[i] = vane_lab_epoch_mean(curve->loss, i, curve->first, curve->window);
   curve->curvature[i] = record->guard.probes > 0 ? record->guard.curvature : (double)NAN;
   curve->limit[i] = limit_of(lab->trainer, record);
   lab->best = fmin(lab->best, curve->mean[i]);

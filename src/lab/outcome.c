@@ -6,10 +6,13 @@
 #include <string.h>
 
 /* Summed anew each time: a running sum would keep the rounding of a spike long after it. */
-double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window) {
-  int64_t count = i + 1 < window ? i + 1 : window;
+double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t first, int64_t window) {
+  int64_t end = (first + i + 1) / window * window - first;
+  if (end <= 0)
+    end = i + 1;
+  int64_t count = end < window ? end : window;
   double sum = 0;
-  for (int64_t j = i + 1 - count; j <= i; j++)
+  for (int64_t j = end - count; j < end; j++)
     sum += loss[j];
   return isfinite(sum) ? sum / (double)count : (double)INFINITY;
 }
@@ -56,9 +59,10 @@ void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
       outcome->best_step = step;
     }
     note_levels(means[i], step, scale, outcome);
+    double lowest = fmax(outcome->best, VANE_LAB_ROUNDING);
     if (thrown_back) {
-      thrown_back = !(means[i] < VANE_LAB_RECOVERED * outcome->best);
-    } else if (means[i] > VANE_LAB_SPIKE * outcome->best) {
+      thrown_back = !(means[i] < VANE_LAB_RECOVERED * lowest);
+    } else if (means[i] > VANE_LAB_SPIKE * lowest) {
       thrown_back = true;
       outcome->spikes++;
       outcome->late_spikes += i >= n / 4;
@@ -69,7 +73,7 @@ void vane_lab_judge(const double *means, int64_t n, int64_t first, double scale,
       continue;
     outcome->late_worst = fmax(outcome->late_worst, means[i]);
     /* Infinite from the first loss on is no better. */
-    double ratio = isfinite(means[i]) ? means[i] / outcome->best : (double)INFINITY;
+    double ratio = isfinite(means[i]) ? means[i] / lowest : (double)INFINITY;
     outcome->setback = fmax(outcome->setback, ratio);
   }
   outcome->late = median_of_copy(means + late, n - late);

@@ -1,8 +1,9 @@
 /* What a curve of losses says: how low, how it ended, how often it was thrown back.
  *
- * All of it is about means over one epoch (with a full batch, about the losses themselves): the
- * loss of a single minibatch may be low or high because of its examples. The last quarter of a run
- * is what is called late. */
+ * All of it is about means over whole epochs (with a full batch, about the losses themselves): the
+ * loss of a single minibatch may be low or high because of its examples, and as many minibatches of
+ * two epochs may lack an example that is hard, or have it twice. The last quarter of a run is what
+ * is called late. */
 #ifndef VANE_LAB_OUTCOME_H
 #define VANE_LAB_OUTCOME_H
 
@@ -14,6 +15,9 @@
  * until it is below the second number times the lowest again. */
 #define VANE_LAB_SPIKE     10.0
 #define VANE_LAB_RECOVERED 3.0
+/* Where outputs are off by the rounding of floats: a loss below it counts as this high, or every
+ * last bit would be a spike. */
+#define VANE_LAB_ROUNDING 1e-12
 
 typedef struct vane_lab_outcome {
   int64_t steps;
@@ -22,7 +26,7 @@ typedef struct vane_lab_outcome {
   double late;       /* median of the last quarter */
   double late_worst; /* highest there; infinity where it was not finite */
   double setback;    /* the most that a loss there was above the lowest before it, as a ratio: 100
-                        is a failure by any measure, 1 a run that only gets better */
+                        is a failure by any measure, 1 or less a run that only gets better */
   int64_t spikes;
   int64_t late_spikes;              /* those that began after the first quarter */
   int64_t first_spike;              /* the step where the first one began; 0: none */
@@ -32,9 +36,10 @@ typedef struct vane_lab_outcome {
   double strain; /* the largest curvature relative to its limit at that step; 0: not measured */
 } vane_lab_outcome;
 
-/* The mean of the `window` losses that end with loss[i], or of as many as there are. Infinity where
- * one of them is not finite. */
-double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t window);
+/* The mean of the losses of the last whole epoch up to loss[i]; before the first one is over, of
+ * what there is. `first` steps were taken before loss[0], and every `window` steps an epoch ends.
+ * Infinity where one of them is not finite. */
+double vane_lab_epoch_mean(const double *loss, int64_t i, int64_t first, int64_t window);
 
 /* The lower one of the two in the middle of an even number of `values` [n], n at least 1, which it
  * sorts. */

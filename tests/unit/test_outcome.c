@@ -8,15 +8,21 @@
 
 static void a_mean_is_that_of_an_epoch(void **state) {
   (void)state;
-  const double loss[] = {8, 4, 0, 2, (double)INFINITY, 1, 1, 1};
-  assert_true(vane_lab_epoch_mean(loss, 0, 3) == 8);
-  assert_true(vane_lab_epoch_mean(loss, 1, 3) == 6);
-  assert_true(vane_lab_epoch_mean(loss, 2, 3) == 4);
-  assert_true(vane_lab_epoch_mean(loss, 3, 3) == 2);
-  assert_true(isinf(vane_lab_epoch_mean(loss, 4, 3)));
-  assert_true(isinf(vane_lab_epoch_mean(loss, 6, 3)));
-  assert_true(vane_lab_epoch_mean(loss, 7, 3) == 1);
-  assert_true(vane_lab_epoch_mean(loss, 3, 1) == 2);
+  const double loss[] = {8, 4, 0, 2, (double)INFINITY, 1, 1, 1, 4, 7};
+  assert_true(vane_lab_epoch_mean(loss, 0, 0, 3) == 8);
+  assert_true(vane_lab_epoch_mean(loss, 1, 0, 3) == 6);
+  assert_true(vane_lab_epoch_mean(loss, 2, 0, 3) == 4);
+  assert_true(vane_lab_epoch_mean(loss, 4, 0, 3) == 4); /* the second epoch is not over */
+  assert_true(isinf(vane_lab_epoch_mean(loss, 5, 0, 3)));
+  assert_true(isinf(vane_lab_epoch_mean(loss, 7, 0, 3)));
+  assert_true(vane_lab_epoch_mean(loss, 8, 0, 3) == 2);
+  assert_true(vane_lab_epoch_mean(loss, 3, 0, 1) == 2);
+  /* A run that begins in the middle of an epoch. */
+  assert_true(vane_lab_epoch_mean(loss, 0, 31, 3) == 8);
+  assert_true(vane_lab_epoch_mean(loss, 1, 31, 3) == 6);
+  assert_true(vane_lab_epoch_mean(loss, 3, 31, 3) == 6);
+  assert_true(isinf(vane_lab_epoch_mean(loss, 4, 31, 3)));
+  assert_true(vane_lab_epoch_mean(loss, 7, 31, 3) == 1);
 }
 
 /* A run of 100 steps that falls from 1 by a tenth of a decade a step, to 1e-3 at the 31st, and
@@ -92,6 +98,20 @@ static void what_only_falls_has_no_setback(void **state) {
   assert_int_equal(outcome.spikes, 0);
 }
 
+static void rounding_is_no_spike(void **state) {
+  (void)state;
+  double means[N];
+  vane_lab_outcome outcome;
+  for (int i = 0; i < N; i++)
+    means[i] = i % 2 ? 1e-16 : 9e-12;
+  vane_lab_judge(means, N, 0, 1.0, &outcome);
+  assert_true(outcome.best == 1e-16 && outcome.spikes == 0);
+  assert_true(fabs(outcome.setback - 9) < 1e-9);
+  means[80] = 1.1e-11;
+  vane_lab_judge(means, N, 0, 1.0, &outcome);
+  assert_int_equal(outcome.spikes, 1);
+}
+
 static void what_is_not_finite_is_the_worst(void **state) {
   (void)state;
   double means[N];
@@ -142,6 +162,7 @@ int main(void) {
       cmocka_unit_test(levels_are_of_the_scale_and_steps_of_the_run),
       cmocka_unit_test(spikes_are_counted_once_until_the_loss_has_come_back),
       cmocka_unit_test(what_only_falls_has_no_setback),
+      cmocka_unit_test(rounding_is_no_spike),
       cmocka_unit_test(what_is_not_finite_is_the_worst),
       cmocka_unit_test(an_outcome_survives_json),
   };
