@@ -206,7 +206,7 @@ cudaError_t vane_launch_coefficients(vane_combine_desc desc, const float *log_va
 /* out = sum over k of record->mix[k] * slots[k], [count] each; out may be a slot. */
 cudaError_t vane_launch_combine(float *out, const void *const slots[VANE_N_HEADS], int64_t count,
                                 const vane_step_record *record, cudaStream_t stream);
-/* (N25..N28). samples [VANE_N_HEADS][n]. */
+/* (N25..N28, N38, N42). samples [VANE_N_HEADS][n]. */
 cudaError_t vane_launch_decide(vane_decide_desc desc, vane_chunks chunks, const float *parameters,
                                const float *gradients, const float *samples, int64_t n,
                                vane_step_record *record, vane_scratch scratch, cudaStream_t stream);
@@ -227,7 +227,7 @@ cudaError_t vane_launch_limits(vane_adam_desc desc, vane_chunks chunks, vane_ada
 
 /* ---- curvature.cu ---- */
 
-/* (N36..N38). One launch over all chunks, after that of Adam and with the same memory: what
+/* (N36, N37). One launch over all chunks, after that of Adam and with the same memory: what
  * vane_optim_ops says of curvature. `gradients_after` like memory.gradients. */
 cudaError_t vane_launch_curvature(vane_adam_desc desc, vane_guard_desc guard, vane_chunks chunks,
                                   vane_adam_memory memory, const float *gradients_after,

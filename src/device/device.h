@@ -594,10 +594,10 @@ typedef struct vane_reduce_ops {
   /* out = sum over k of record->mix[k] * slots[k]; a NULL slot is zero. out may be a slot. */
   vane_status (*combine)(vane_device *device, void *out, const void *const slots[VANE_N_HEADS],
                          int64_t count, const vane_step_record *record);
-  /* (N25..N28). The norm of the gradient that Adam will see, its clips, non-finite values and
-   * spikes found, skip or halt decided, the interval's sums updated. samples [VANE_N_HEADS][n]: the
-   * losses' values per sample, to name those that are to blame. A step that is halted already
-   * counts as skipped and changes nothing else. */
+  /* (N25..N28, N38, N42). The norm of the gradient that Adam will see, its clips, non-finite values
+   * and spikes found, skip or halt decided, the guard's limit, the interval's sums updated. samples
+   * [VANE_N_HEADS][n]: the losses' values per sample, to name those that are to blame. A step that
+   * is halted already counts as skipped and changes nothing else. */
   vane_status (*decide)(vane_device *device, const vane_decide_desc *desc, const vane_block *block,
                         const void *parameters, const void *gradients, const void *samples,
                         int64_t n, vane_step_record *record);

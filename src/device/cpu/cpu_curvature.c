@@ -1,6 +1,6 @@
 /* The curvature along Adam's step (N36): both products in one pass over moments and gradients. The
  * step is formed in floats as Adam forms it (cpu_adam.c), the products in doubles. What follows
- * from them (N37, N38) is ref's. */
+ * from them (N37) is ref's. */
 #include <math.h>
 #include <omp.h>
 

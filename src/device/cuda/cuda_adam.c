@@ -1,5 +1,5 @@
 /* Adam (N30..N35, N40, N60..N66), limits before its step (N67, N68) and the curvature along it
- * (N36..N38). */
+ * (N36, N37). */
 #include "device/cuda/cuda_shadow.h"
 
 static vane_status cuda_adam(vane_device *base, const vane_adam_desc *desc, const vane_block *block,
