@@ -22,7 +22,8 @@ static const char help[] =
     "       each with [--set KEY=VALUE]... [--device KIND] [--json]\n\n"
     "step  the median time of N training steps (default 20) on batches read beforehand, and how\n"
     "      often memory was allocated in them; on a GPU also that of a step among steps which\n"
-    "      nobody waits for, and the host's part in it\n"
+    "      nobody waits for, and the host's part in it; where the guard is not off also that of\n"
+    "      its probe\n"
     "adam  fused Adam, a line for each size, mode and state of the caches: the time of a step,\n"
     "      the bytes that it must move, its share of what memory does with as many bytes in the\n"
     "      same moments (STREAM with Adam's reads and writes), what it is off from the formulas\n"
@@ -77,12 +78,12 @@ static void print_step_json(const vane_config *config, const vane_bench_step_res
                             const counted *counts) {
   const vane_allocations *allocations = &counts->allocations;
   json_print(json_pack(
-      "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "step_ms",
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "step_ms",
       json_of_number(result->ms), "images_per_s", json_of_number(result->images_per_s),
       "fastest_ms", json_of_number(result->fastest_ms), "enqueue_ms",
       json_of_time(result->enqueue_ms), "pipelined_ms", json_of_time(result->pipelined_ms),
-      "parameters", (json_int_t)result->n_parameters, "batch", (json_int_t)config->train_batch,
-      "steps", (json_int_t)result->steps, "allocations",
+      "probe_ms", json_of_time(result->probe_ms), "parameters", (json_int_t)result->n_parameters,
+      "batch", (json_int_t)config->train_batch, "steps", (json_int_t)result->steps, "allocations",
       counts->known ? json_integer(allocations->own) : json_null(), "allocations_onednn",
       counts->known ? json_integer(allocations->onednn) : json_null(), "device",
       json_of_text(result->device)));
@@ -96,6 +97,12 @@ static void print_step(const vane_config *config, const vane_bench_step_result *
   if (result->pipelined_ms > 0) {
     printf("pipelined    %12.3f ms, one after the other without a wait\n", result->pipelined_ms);
     printf("enqueued in  %12.3f ms, the host's part\n", result->enqueue_ms);
+  }
+  if (result->probe_ms > 0) {
+    double every = (double)config->optim_guard_every;
+    printf("guard        %12.3f ms a probe: %.1f %% of the time at every %.0f steps\n",
+           result->probe_ms, 100 * result->probe_ms / (every * result->ms + result->probe_ms),
+           every);
   }
   printf("images/s     %12.1f in batches of %" PRId64 "\n", result->images_per_s,
          config->train_batch);

@@ -8,16 +8,18 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "train/median.h"
+#include "train/probe.h"
 #include "train/step.h"
 
 #define N_BATCHES 4 /* several, so that caches do not know the pixels already */
 #define N_WARM_UP 3 /* pages are mapped, threads awake */
+#define N_PROBES  5
 
 typedef struct step_run {
   vane_trainer *trainer;
   vane_batch batches[N_BATCHES]; /* pixels and labels owned, no origins */
   double *ms, *enqueue_ms;       /* [steps] */
-  double pipelined_ms;
+  double pipelined_ms, probe_ms;
 } step_run;
 
 static vane_status copy_batch(const vane_config *config, const vane_batch *from, vane_batch *to) {
@@ -109,6 +111,24 @@ static vane_status time_steps(step_run *run, int64_t steps, const vane_bench_ste
   return status;
 }
 
+/* Each repeats the first after the last step, which changes nothing but the bound. */
+static vane_status time_probes(step_run *run) {
+  double ms[N_PROBES], fastest_ms;
+  if (run->trainer->config.optim_guard_mode == VANE_GUARD_OFF)
+    return VANE_OK;
+  VANE_TRY(vane_probe_run(run->trainer)); /* an asynchronous device may plan and record it now */
+  VANE_TRY(vane_probe_run(run->trainer));
+  VANE_TRY(wait(run));
+  for (int i = 0; i < N_PROBES; i++) {
+    double begin_s = vane_clock_s();
+    VANE_TRY(vane_probe_run(run->trainer));
+    VANE_TRY(wait(run));
+    ms[i] = ms_since(begin_s);
+  }
+  vane_median_of(ms, N_PROBES, &run->probe_ms, &fastest_ms);
+  return VANE_OK;
+}
+
 static vane_status check_steps(const vane_trainer *trainer) {
   vane_step_record record;
   VANE_TRY(vane_trainer_read_record(trainer, &record));
@@ -122,8 +142,10 @@ static vane_status check_steps(const vane_trainer *trainer) {
 
 static void sum_up(const step_run *run, int64_t steps, vane_bench_step_result *result) {
   const vane_trainer *trainer = run->trainer;
-  *result = (vane_bench_step_result){
-      .steps = steps, .n_parameters = vane_parameters_count(&trainer->network->parameters)};
+  *result =
+      (vane_bench_step_result){.steps = steps,
+                               .n_parameters = vane_parameters_count(&trainer->network->parameters),
+                               .probe_ms = run->probe_ms};
   snprintf(result->device, sizeof result->device, "%s", trainer->device->description);
   vane_median_of(run->ms, steps, &result->ms, &result->fastest_ms);
   result->images_per_s = 1e3 * (double)trainer->config.train_batch / result->ms;
@@ -143,6 +165,8 @@ vane_status vane_bench_step(const vane_config *config, int64_t steps,
   vane_status status = prepare(config, steps, log, &run);
   if (status == VANE_OK)
     status = time_steps(&run, steps, watch);
+  if (status == VANE_OK)
+    status = time_probes(&run);
   if (status == VANE_OK)
     status = check_steps(run.trainer);
   if (status == VANE_OK)

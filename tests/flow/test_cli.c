@@ -370,6 +370,10 @@ static void test_bench(void **state) {
   const json_t *allocations = json_object_get(step, "allocations");
   if (!json_is_null(allocations)) /* a sanitizer's build does not count them */
     assert_int_equal(json_integer_value(allocations), 0);
+  assert_true(json_is_null(json_object_get(step, "probe_ms")));
+  json_decref(step);
+  step = call_json(area, "bench step small.yaml --steps 3 --set optim.guard.mode=watch --json");
+  assert_true(number_at(step, NULL, "probe_ms") > 0);
   json_decref(step);
 
   json_t *data = call_json(area, "bench data small.yaml --batches 3 --json");
