@@ -97,16 +97,25 @@ static json_t *question_of(const sweep *s, const adam_line *line) {
                    "decoupled", adam->decay_mode == VANE_DECAY_DECOUPLED);
 }
 
-static vane_status measure(sweep *s, adam_line *line) {
+static vane_status measure_own(sweep *s, adam_line *line) {
   const adam_line *before = line - 1;
   VANE_TRY(vane_bench_adam(s->device, &line->what, &line->result));
   /* Caches change no result. */
   if (line > s->lines.line && line->mode == before->mode &&
-      memcmp(&line->what.size, &before->what.size, sizeof line->what.size) == 0)
+      memcmp(&line->what.size, &before->what.size, sizeof line->what.size) == 0) {
     line->ulp = before->ulp;
-  else
-    VANE_TRY(vane_bench_adam_error(s->device, &line->what, &line->ulp));
-  return peer_ask(&s->peer, question_of(s, line), &line->peers);
+    return VANE_OK;
+  }
+  return vane_bench_adam_error(s->device, &line->what, &line->ulp);
+}
+
+/* The peer comes first: it would still be starting while we measure ourselves. */
+static vane_status measure(sweep *s, adam_line *line) {
+  VANE_TRY(peer_ask(&s->peer, question_of(s, line), &line->peers));
+  vane_status status = measure_own(s, line);
+  if (status != VANE_OK)
+    json_decref(line->peers);
+  return status;
 }
 
 static vane_status add_line(sweep *s, const adam_line *line) {
