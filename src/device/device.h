@@ -84,6 +84,7 @@ enum {
   VANE_GUARD_MEMORY = 100, /* steps that the means of losses look back */
   VANE_GUARD_BEGIN = 200   /* losses before the first alarm */
 };
+/* Counts too are doubles: a checkpoint holds it as it is. */
 typedef struct vane_guard_state {
   double curvature;  /* k of the newest probe, in Adam's metric */
   double bound;      /* K: the largest of the curvatures, which decay with every probe */
@@ -95,10 +96,10 @@ typedef struct vane_guard_state {
   double peak;       /* the one that gave the last alarm */
   double narrowing;  /* exp(-narrowing) is left of guard.margin */
   double brake;      /* and exp(-brake) of the learning rate, until it is released */
-  int64_t losses;    /* so many were followed, */
-  int64_t alarms;    /* so often the learning rate was lowered because of them */
-  int64_t probes;    /* so many found a curvature, */
-  int64_t ignored;   /* so many found one that is not finite */
+  double losses;     /* so many were followed, */
+  double alarms;     /* so often the learning rate was lowered because of them */
+  double probes;     /* so many found a curvature, */
+  double ignored;    /* so many found one that is not finite */
 } vane_guard_state;
 
 /* What the detector of spikes (N27) knows of the steps before. */

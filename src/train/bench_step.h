@@ -27,8 +27,8 @@ typedef struct vane_bench_step_watch {
 /* Trains freshly drawn weights on a few batches of the configuration's training source, read before
  * the clock starts: some steps to warm up, then `steps` (at least 1) that count, each waited for,
  * then on an asynchronous device as many again, the last of which is waited for, and where the
- * guard is not off a few of its probes. A step that wrote
- * nothing because of a non-finite value is VANE_ERR_NUMERIC: its time means nothing. */
+ * guard is not off a few of its probes. A step that wrote nothing because of a non-finite value is
+ * VANE_ERR_NUMERIC: its time means nothing. */
 VANE_CHECKED
 vane_status vane_bench_step(const vane_config *config, int64_t steps,
                             const vane_bench_step_watch *watch, const vane_log *log,

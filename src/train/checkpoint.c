@@ -25,8 +25,7 @@ struct vane_checkpoint {
 typedef struct record_numbers {
   double n_accepted, n_bad_running; /* vane_spike_state */
   double norm_mean, norm_variance, n_norms;
-  double curvature, bound, largest_lr, level, noise, last, rise, peak; /* vane_guard_state */
-  double narrowing, brake, n_losses, n_alarms, n_probes, n_ignored;
+  vane_guard_state guard;
 } record_numbers;
 
 static record_numbers numbers_of(const vane_step_record *record) {
@@ -35,20 +34,7 @@ static record_numbers numbers_of(const vane_step_record *record) {
                           .norm_mean = record->norm_trend.mean,
                           .norm_variance = record->norm_trend.variance,
                           .n_norms = (double)record->norm_trend.n,
-                          .curvature = record->guard.curvature,
-                          .bound = record->guard.bound,
-                          .largest_lr = record->guard.largest_lr,
-                          .level = record->guard.level,
-                          .noise = record->guard.noise,
-                          .last = record->guard.last,
-                          .rise = record->guard.rise,
-                          .peak = record->guard.peak,
-                          .narrowing = record->guard.narrowing,
-                          .brake = record->guard.brake,
-                          .n_losses = (double)record->guard.losses,
-                          .n_alarms = (double)record->guard.alarms,
-                          .n_probes = (double)record->guard.probes,
-                          .n_ignored = (double)record->guard.ignored};
+                          .guard = record->guard};
 }
 
 static void take_numbers(const record_numbers *numbers, vane_step_record *record) {
@@ -57,20 +43,7 @@ static void take_numbers(const record_numbers *numbers, vane_step_record *record
   record->norm_trend = (vane_norm_trend){.mean = numbers->norm_mean,
                                          .variance = numbers->norm_variance,
                                          .n = (int64_t)numbers->n_norms};
-  record->guard = (vane_guard_state){.curvature = numbers->curvature,
-                                     .bound = numbers->bound,
-                                     .largest_lr = numbers->largest_lr,
-                                     .level = numbers->level,
-                                     .noise = numbers->noise,
-                                     .last = numbers->last,
-                                     .rise = numbers->rise,
-                                     .peak = numbers->peak,
-                                     .narrowing = numbers->narrowing,
-                                     .brake = numbers->brake,
-                                     .losses = (int64_t)numbers->n_losses,
-                                     .alarms = (int64_t)numbers->n_alarms,
-                                     .probes = (int64_t)numbers->n_probes,
-                                     .ignored = (int64_t)numbers->n_ignored};
+  record->guard = numbers->guard;
 }
 
 /* A tensor of the record's values. */

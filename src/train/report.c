@@ -77,14 +77,14 @@ static void add_guard(vane_report *report, const vane_trainer *trainer,
   double lr = vane_record_lr(record);
   if (trainer->config.optim_guard_mode == VANE_GUARD_OFF)
     return;
-  vane_report_add(report, (double)guard->probes, "guard/probes");
-  vane_report_add(report, (double)guard->ignored, "guard/ignored");
+  vane_report_add(report, guard->probes, "guard/probes");
+  vane_report_add(report, guard->ignored, "guard/ignored");
   if (trainer->config.optim_guard_mode == VANE_GUARD_ON) {
-    vane_report_add(report, (double)guard->alarms, "guard/alarms");
+    vane_report_add(report, guard->alarms, "guard/alarms");
     vane_report_add(report, trainer->config.optim_guard_margin * exp(-guard->narrowing),
                     "guard/share");
   }
-  if (!guard->probes)
+  if (guard->probes == 0)
     return;
   double limit = vane_guard_limit(&trainer->config) / lr;
   vane_report_add(report, guard->curvature, "guard/curvature");

@@ -20,18 +20,18 @@ static double logarithm_of_loss(const vane_guard_desc *guard, const vane_step_re
 
 /* Follows `loss`; whether it rises, more than its noise explains. */
 static bool rises(double loss, vane_guard_state *state) {
-  if (++state->losses == 1) {
+  if (++state->losses == 1.0) {
     state->level = state->last = loss;
     state->noise = 1.0;
     return false;
   }
-  double n = state->losses < VANE_GUARD_MEMORY ? (double)state->losses : (double)VANE_GUARD_MEMORY;
+  double n = fmin(state->losses, (double)VANE_GUARD_MEMORY);
   double noise = fmax(state->noise, 0.2), above = loss - state->level;
   double change = fabs(loss - state->last) / 1.128; /* the mean of |x - y| of two normal draws */
   state->last = loss;
   state->noise += (fmin(change, 3.0 * noise) - state->noise) / n;
   state->level += fmin(above, 3.0 * noise) / n;
-  if (state->losses <= VANE_GUARD_BEGIN)
+  if (state->losses <= (double)VANE_GUARD_BEGIN)
     return false;
   state->rise = fmax(0.0, state->rise + fmin(above / noise, 5.0) - 0.5);
   if (state->rise <= 8.0)
