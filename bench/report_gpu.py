@@ -156,6 +156,7 @@ class Bench:
         programs = {
             "vane": self.vane_step(preset),
             "vane, no graphs": self.vane_step(preset, "device.graphs=false"),
+            "vane, timed engines": self.vane_step(preset, "device.benchmark=true"),
             "vane, fastest engines": self.vane_step(preset, "device.deterministic=false", "device.benchmark=true"),
             "vane, tf32": self.vane_step(preset, "device.precision=tf32"),
             "vane, bf16": self.vane_step(preset, "device.precision=bf16"),
@@ -166,6 +167,8 @@ class Bench:
                 "PyTorch, compiled": self.peer_step(preset, "--compiled"),
                 "PyTorch, CUDA graphs": self.peer_step(preset, "--cuda-graphs"),
                 "PyTorch, compiled, CUDA graphs": self.peer_step(preset, "--compiled", "--cuda-graphs"),
+                "PyTorch, both, tf32": self.peer_step(preset, "--compiled", "--cuda-graphs", "--precision", "tf32"),
+                "PyTorch, both, bf16": self.peer_step(preset, "--compiled", "--cuda-graphs", "--precision", "bf16"),
             }
         return programs
 

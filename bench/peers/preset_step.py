@@ -19,10 +19,10 @@ WARM_UP = 5  # steps before a recording, and before the clock
 class PresetStep:
     """`run()` enqueues one step, `wait()` waits for all of them. device "cuda" or "cpu"."""
 
-    def __init__(self, preset, device, batch, compiled=False, cuda_graphs=False):
+    def __init__(self, preset, device, batch, compiled=False, cuda_graphs=False, bf16=False):
         torch.manual_seed(1)
         self.settings = Settings.read(preset)
-        self.device, self.batch = device, batch or self.settings.whole("train.batch")
+        self.device, self.batch, self.bf16 = device, batch or self.settings.whole("train.batch"), bf16
         self.network = Network(self.settings).to(device).to(memory_format=torch.channels_last)
         self.weight = {head: self.settings.real(f"loss.weights.{head}") for head in HEADS}
         self.decay = self.settings.real("loss.weights.regularization")
@@ -64,7 +64,9 @@ class PresetStep:
     def total_loss(self):
         x = ((self.pixels.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
         targets = self.targets()
-        outputs = self.network.answers(self.network.features(x))
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            features = self.network.features(x)
+        outputs = self.network.answers(features.float())  # heads and losses in fp32, as in vane
         samples = sample_losses(self.settings, outputs, targets, training=False)
         total = self.decay * regularization(self.network) if self.decay else 0.0
         for head in HEADS:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""One fp32 training step in PyTorch: four losses, the gradient of their sum, fused Adam.
+"""One training step in PyTorch: four losses, the gradient of their sum, fused Adam; fp32 where nothing else is said.
 
     step_pytorch.py [--compiled] [--batch N] [--steps N] [--threads N]
         of R64 on the processor, the batch being there
-    step_pytorch.py --preset FILE --device cuda|cpu [--compiled] [--cuda-graphs] [--batch N] [--steps N]
+    step_pytorch.py --preset FILE --device cuda|cpu [--compiled] [--cuda-graphs] [--precision fp32|tf32|bf16]
+                    [--batch N] [--steps N]
         of a preset's network, the batch crossing to the device in each step, as in vane
 """
 
@@ -17,8 +18,9 @@ from timing import median_ms, report, step_times
 
 
 def name(arguments):
-    words = ["compiled"] * arguments.compiled + ["CUDA graphs"] * arguments.cuda_graphs
-    return "PyTorch, " + (", ".join(words) or "eager")
+    words = ["compiled"] * arguments.compiled + ["CUDA graphs"] * arguments.cuda_graphs or ["eager"]
+    words += [arguments.precision] * (arguments.precision != "fp32")
+    return "PyTorch, " + ", ".join(words)
 
 
 def bench_r64(arguments):
@@ -56,10 +58,11 @@ def bench_r64(arguments):
 def bench_preset(arguments):
     from preset_step import WARM_UP, PresetStep
 
-    # fp32 products, as vane's; engines by measurement, PyTorch's own best.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    # Products of vane's precision; engines by measurement, PyTorch's own best.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
     torch.backends.cudnn.benchmark = True
-    step = PresetStep(arguments.preset, arguments.device, arguments.batch, arguments.compiled, arguments.cuda_graphs)
+    step = PresetStep(arguments.preset, arguments.device, arguments.batch, arguments.compiled, arguments.cuda_graphs,
+                      bf16=arguments.precision == "bf16")
     device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
     report(peer=name(arguments), version=torch.__version__, device=device, batch=step.batch,
            parameters=sum(parameter.numel() for parameter in step.network.parameters()),
@@ -75,9 +78,12 @@ def main():
     parser.add_argument("--preset", help="a configuration of vane")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cuda-graphs", action="store_true", help="record the step once and replay it")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of products; bf16: autocast")
     arguments = parser.parse_args()
     if not arguments.preset and (arguments.device == "cuda" or arguments.cuda_graphs):
         parser.error("--device cuda and --cuda-graphs want a --preset")
+    if arguments.precision != "fp32" and arguments.device != "cuda":
+        parser.error("--precision wants --device cuda")
     if arguments.cuda_graphs and arguments.device != "cuda":
         parser.error("--cuda-graphs wants --device cuda")
     if arguments.preset:

@@ -116,6 +116,16 @@ static bool has_epilogue(const conv_outputs *out) {
   return strstr(out->choice, "epilogue");
 }
 
+/* Where exact inputs must give exact results. Not where Winograd's transforms divide by three, nor
+ * in cuDNN's tf32: of an H200's engines one made -2.87548828 of -2.875. */
+static bool is_exact(const check *c, const conv_outputs *out) {
+#ifdef VANE_CHECK_CUDA
+  if (c->precision == VANE_PRECISION_TF32)
+    return false;
+#endif
+  return !transforms(c, out);
+}
+
 static const char *row_of(const check *c, const conv_outputs *out, const char *direct) {
   return transforms(c, out) ? "conv_winograd" : direct;
 }
@@ -129,7 +139,7 @@ static void check_case(check *c, const vane_conv_desc *d, bool exact) {
               (int)d->w, (int)d->c_in, (int)d->kernel, (int)d->stride, (int)d->padding,
               (int)d->c_out, d->bias ? " bias" : "", d->residual ? " residual" : "",
               d->relu ? " relu" : "", exact ? " exact" : "", got.choice);
-  bool equal = exact && !transforms(c, &got); /* Winograd's divide by three */
+  const bool equal = exact && is_exact(c, &got);
   const bool twice = c->precision == VANE_PRECISION_BF16 && has_epilogue(&got);
   check_match(c, equal && !twice,
               row_of(c, &got, has_epilogue(&got) ? "conv_epilogue" : "conv_forward"), "y", got.y,

@@ -345,6 +345,8 @@ const char *check_addresses(const job &j, const recipe &r) {
     return "the ReLU's bits are not aligned as the heuristics saw them";
   if ((has_vector && !o.bias) || (is_relu_aux(o.epilogue) && !o.aux))
     return "the epilogue has no address";
+  if (o.epilogue == CUBLASLT_EPILOGUE_DRELU && o.bias) // seen on an H200, cuBLAS 13.0
+    return "the epilogue allows no bias";
   const size_t d_bytes = bytes_of(j.p.d);
   if (overlap(j.d, d_bytes, j.a, bytes_of(j.p.a)) || overlap(j.d, d_bytes, j.b, bytes_of(j.p.b)))
     return "D lies over A or B";

@@ -3,10 +3,12 @@
  * one by one. */
 #include "flow/small.h"
 
+#include "base/random.h"
+
 #define COUNT(array)    ((int)(sizeof(array) / sizeof *(array)))
 #define MAX_ASSIGNMENTS 24
 
-enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES };
+enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES, N_NEIGHBOURS = 8 };
 
 /* Structure, heads, losses and optimiser are the preset's; images, channels and batch are small. */
 typedef struct shrunk {
@@ -102,9 +104,31 @@ typedef struct trace {
   vane_step_record first;
 } trace;
 
-static trace run(const variant *v, const char *device, bool graphs) {
+/* Every weight goes to the float above or below it, or stays: chosen by `neighbour`. */
+static void nudge(vane_trainer *trainer, uint64_t neighbour) {
+  const vane_parameters *parameters = &trainer->network->parameters;
+  void *block = trainer->network->weights;
+  float *values = malloc((size_t)vane_parameters_largest(parameters) * sizeof *values);
+  assert_non_null(values);
+  for (int64_t i = 0; i < parameters->n; i++) {
+    assert_ok(vane_parameters_get(parameters, trainer->device, block, i, values));
+    for (int64_t j = 0; j < parameters->items[i].count; j++) {
+      const float ways[] = {-INFINITY, values[j], INFINITY};
+      values[j] = nextafterf(
+          values[j],
+          ways[vane_random_below(neighbour, VANE_RANDOM_BENCH, (uint64_t)i, (uint64_t)j, 3)]);
+    }
+    assert_ok(vane_parameters_put(parameters, trainer->device, block, i, values));
+  }
+  free(values);
+}
+
+/* neighbour 0 begins with the drawn weights, others an ULP beside them. */
+static trace run_neighbour(const variant *v, const char *device, bool graphs, uint64_t neighbour) {
   trace t;
   vane_trainer *trainer = create(v, device, graphs);
+  if (neighbour)
+    nudge(trainer, neighbour);
   t.start = small_read(trainer, trainer->network->weights, &t.count);
   small_train(trainer, 1);
   t.first_gradient = small_read(trainer, trainer->slots.gradients, &t.count);
@@ -116,6 +140,10 @@ static trace run(const variant *v, const char *device, bool graphs) {
   assert_true(small_record(trainer).sum.skipped == 0);
   vane_trainer_destroy(trainer);
   return t;
+}
+
+static trace run(const variant *v, const char *device, bool graphs) {
+  return run_neighbour(v, device, graphs, 0);
 }
 
 static void finish(trace *t) {
@@ -143,6 +171,20 @@ static double largest_distance(const trace *ref, const trace *other) {
   return largest;
 }
 
+/* How far rounding can take a run on cpu: where a ReLU's input is all but zero, an ULP in the
+ * weights opens or shuts it, and from there on the ways part (seen: 3e-2 instead of 3e-6). */
+static double reach(const variant *v, const trace *ref) {
+  double largest = 0;
+  for (uint64_t i = 1; i <= N_NEIGHBOURS; i++) {
+    trace neighbour = run_neighbour(v, "cpu", true, i);
+    largest = fmax(largest, largest_distance(ref, &neighbour));
+    finish(&neighbour);
+  }
+  print_message("%d runs on cpu that begin an ULP apart end up to %.1e from ref\n", N_NEIGHBOURS,
+                largest);
+  return largest;
+}
+
 static void compare(const variant *v) {
   char text[256];
   describe(v, text, sizeof text);
@@ -156,7 +198,7 @@ static void compare(const variant *v) {
   for (int k = 0; k < VANE_N_LOSSES; k++)
     assert_true(fabs(cuda.first.loss[k] - ref.first.loss[k]) <=
                 1e-6 * (1 + fabs(ref.first.loss[k])));
-  if (!(of_cuda <= 3 * of_cpu))
+  if (!(of_cuda <= 3 * of_cpu) && !(of_cuda <= 3 * reach(v, &ref)))
     fail_msg("%s: cuda is %.2e from ref, cpu only %.2e", text, of_cuda, of_cpu);
   finish(&ref);
   finish(&cpu);

@@ -101,11 +101,13 @@ static int64_t kept_row(int64_t width) {
   return (width + KEPT_ROW_BITS - 1) / KEPT_ROW_BITS * KEPT_ROW_BITS;
 }
 
-/* The heuristics never follow the epilogue's pointers, but take their alignment from them. */
+/* The heuristics never follow the epilogue's pointers, but take their alignment from them. DRELU
+ * has no vector: cuBLASLt finds algorithms with one, and refuses to run them. */
 static vane_status describe_epilogue(const cuda_product *product, const cuda_product_spec *spec) {
   const uint32_t epilogue = spec->epilogue;
   VANE_TRY(set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
-  VANE_TRY(set_bias(product, (const void *)(uintptr_t)ALIGNMENT));
+  if (epilogue != CUBLASLT_EPILOGUE_DRELU)
+    VANE_TRY(set_bias(product, (const void *)(uintptr_t)ALIGNMENT));
   if (epilogue != CUBLASLT_EPILOGUE_RELU_AUX_BIAS && epilogue != CUBLASLT_EPILOGUE_DRELU)
     return VANE_OK;
   const int64_t row = kept_row(spec->d.rows);
