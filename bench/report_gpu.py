@@ -167,6 +167,7 @@ class Bench:
                 "PyTorch, compiled": self.peer_step(preset, "--compiled"),
                 "PyTorch, CUDA graphs": self.peer_step(preset, "--cuda-graphs"),
                 "PyTorch, compiled, CUDA graphs": self.peer_step(preset, "--compiled", "--cuda-graphs"),
+                "PyTorch, both, deterministic": self.peer_step(preset, "--compiled", "--cuda-graphs", "--deterministic"),
                 "PyTorch, both, tf32": self.peer_step(preset, "--compiled", "--cuda-graphs", "--precision", "tf32"),
                 "PyTorch, both, bf16": self.peer_step(preset, "--compiled", "--cuda-graphs", "--precision", "bf16"),
             }

@@ -4,7 +4,7 @@
     step_pytorch.py [--compiled] [--batch N] [--steps N] [--threads N]
         of R64 on the processor, the batch being there
     step_pytorch.py --preset FILE --device cuda|cpu [--compiled] [--cuda-graphs] [--precision fp32|tf32|bf16]
-                    [--batch N] [--steps N]
+                    [--deterministic] [--batch N] [--steps N]
         of a preset's network, the batch crossing to the device in each step, as in vane
 """
 
@@ -19,7 +19,7 @@ from timing import median_ms, report, step_times
 
 def name(arguments):
     words = ["compiled"] * arguments.compiled + ["CUDA graphs"] * arguments.cuda_graphs or ["eager"]
-    words += [arguments.precision] * (arguments.precision != "fp32")
+    words += [arguments.precision] * (arguments.precision != "fp32") + ["deterministic"] * arguments.deterministic
     return "PyTorch, " + ", ".join(words)
 
 
@@ -61,6 +61,7 @@ def bench_preset(arguments):
     # Products of vane's precision; engines by measurement, PyTorch's own best.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
     torch.backends.cudnn.benchmark = True
+    torch.use_deterministic_algorithms(arguments.deterministic)
     step = PresetStep(arguments.preset, arguments.device, arguments.batch, arguments.compiled, arguments.cuda_graphs,
                       bf16=arguments.precision == "bf16")
     device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
@@ -78,6 +79,7 @@ def main():
     parser.add_argument("--preset", help="a configuration of vane")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cuda-graphs", action="store_true", help="record the step once and replay it")
+    parser.add_argument("--deterministic", action="store_true", help="as vane by default: the same bits every time")
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of products; bf16: autocast")
     arguments = parser.parse_args()
     if not arguments.preset and (arguments.device == "cuda" or arguments.cuda_graphs):

@@ -271,9 +271,7 @@ typedef struct vane_dense_desc {
   /* Which operations will run. */
   bool forward, backward_data, backward_weights;
   bool relu;        /* y = relu(x w^T + b) */
-  bool keep;        /* with relu: forward keeps for the layer behind what the ReLU let through */
   bool x_relu;      /* x is all of what a ReLU made: dx is the gradient before that ReLU */
-  bool x_kept;      /* with x_relu: what the layer that made x has kept is at hand */
   int64_t x_stride; /* reals from one row of x and dx to the next; 0: f_in, as with x_relu always */
   int64_t y_stride; /* of dz; 0: f_out, as always but where backward_data alone will run */
 } vane_dense_desc;
@@ -281,7 +279,6 @@ typedef struct vane_dense_desc {
 typedef struct vane_dense_plan {
   vane_dense_desc desc; /* no stride is 0 */
   size_t workspace_bytes;
-  size_t kept_bytes; /* 0 also where the device has no use for it */
 } vane_dense_plan;
 
 /* The angle head: what its outputs mean (VANE_ANGLE_*), docs/numerics.md N12..N15. */
@@ -506,15 +503,13 @@ typedef struct vane_pool_ops {
 typedef struct vane_dense_ops {
   vane_status (*plan)(vane_device *device, const vane_dense_desc *desc, vane_dense_plan **plan);
   void (*destroy)(vane_device *device, vane_dense_plan *plan); /* takes NULL */
-  /* (N9). y [n, f_out] = relu(x w^T + b): x [n, f_in], weights [f_out, f_in], bias [f_out]. `kept`
-   * [kept_bytes] out, understood by the device alone; NULL where that is 0. */
+  /* (N9). y [n, f_out] = relu(x w^T + b): x [n, f_in], weights [f_out, f_in], bias [f_out]. */
   vane_status (*forward)(vane_device *device, const vane_dense_plan *plan, const void *x,
-                         const void *weights, const void *bias, void *y, void *kept);
+                         const void *weights, const void *bias, void *y);
   /* dx [n, f_in] = dz w, with x_relu where x > 0, else 0. dz [n, f_out] is the gradient before this
-   * layer's own ReLU. x is looked at with x_relu only, kept with x_kept only. */
+   * layer's own ReLU. x is looked at with x_relu only. */
   vane_status (*backward_data)(vane_device *device, const vane_dense_plan *plan,
-                               const void *weights, const void *dz, const void *x, const void *kept,
-                               void *dx);
+                               const void *weights, const void *dz, const void *x, void *dx);
   /* dweights [f_out, f_in] = dz^T x; dbias [f_out] = sum over n of dz. */
   vane_status (*backward_weights)(vane_device *device, const vane_dense_plan *plan, const void *x,
                                   const void *dz, void *dweights, void *dbias);

@@ -71,7 +71,5 @@ vane_status vane_dense_shape(vane_dense_plan *plan) {
   if ((d->x_stride != d->f_in && d->x_relu) ||
       (d->y_stride != d->f_out && (d->forward || d->backward_weights)))
     return vane_fail(VANE_ERR_ARGUMENT, "dense layer: rows must lie back to back here");
-  if ((d->keep && !d->relu) || (d->x_kept && !d->x_relu))
-    return vane_fail(VANE_ERR_ARGUMENT, "dense layer: without a ReLU nothing is kept of it");
   return VANE_OK;
 }

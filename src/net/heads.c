@@ -125,14 +125,12 @@ static vane_status plan_joint(vane_heads *heads) {
 static vane_status plan_head(vane_heads *heads, vane_head *head) {
   for (int j = head->joined ? 1 : 0; j < head->n_layers; j++) {
     bool relu = j < head->n_layers - 1, part = head->joined && j == 1;
-    vane_dense_desc desc = {.forward = true,
-                            .backward_data = heads->training,
-                            .backward_weights = heads->training,
-                            .relu = relu,
-                            .keep = relu && heads->training,
-                            .x_relu = j > 0 && !part,
-                            .x_stride = part ? heads->joint.f_out : 0};
-    desc.x_kept = desc.x_relu && head->layers[j - 1].plan->kept_bytes > 0;
+    const vane_dense_desc desc = {.forward = true,
+                                  .backward_data = heads->training,
+                                  .backward_weights = heads->training,
+                                  .relu = relu,
+                                  .x_relu = j > 0 && !part,
+                                  .x_stride = part ? heads->joint.f_out : 0};
     VANE_TRY(plan_layer(heads, &head->layers[j], desc));
   }
   return VANE_OK;
@@ -171,10 +169,8 @@ static vane_status reserve_layer(const vane_heads *heads, vane_head_layer *layer
                                  int j, vane_arena *activations) {
   size_t bytes = (size_t)(heads->n * layer->f_out) * heads->device->real_bytes;
   VANE_TRY(vane_arena_reserve(activations, bytes, &layer->output_item, "heads.%s.%d", name, j));
-  VANE_TRY(vane_arena_reserve(activations, heads->training ? bytes : 0, &layer->gradient_item,
-                              "heads.%s.%d gradient", name, j));
-  return vane_arena_reserve(activations, layer->plan->kept_bytes, &layer->kept_item,
-                            "heads.%s.%d kept", name, j);
+  return vane_arena_reserve(activations, heads->training ? bytes : 0, &layer->gradient_item,
+                            "heads.%s.%d gradient", name, j);
 }
 
 vane_status vane_heads_reserve(vane_heads *heads, vane_arena *activations) {
@@ -191,7 +187,6 @@ vane_status vane_heads_reserve(vane_heads *heads, vane_arena *activations) {
 static void bind_layer(vane_head_layer *layer, const vane_arena *activations) {
   layer->output = vane_arena_at(activations, layer->output_item);
   layer->gradient = vane_arena_at(activations, layer->gradient_item);
-  layer->kept = layer->plan->kept_bytes ? vane_arena_at(activations, layer->kept_item) : NULL;
 }
 
 static void *column_of(const vane_heads *heads, void *matrix, int64_t column) {
@@ -236,7 +231,7 @@ static void *at(const parameter_block *block, int64_t i) {
 static vane_status forward_layer(vane_heads *heads, const vane_head_layer *layer, const void *x,
                                  const parameter_block *weights) {
   return heads->device->dense.forward(heads->device, layer->plan, x, at(weights, layer->weights),
-                                      at(weights, layer->biases), layer->output, layer->kept);
+                                      at(weights, layer->biases), layer->output);
 }
 
 vane_status vane_heads_forward(vane_heads *heads, const vane_parameters *parameters, void *weights,
@@ -265,8 +260,7 @@ static vane_status backward_data(vane_heads *heads, const vane_head_layer *layer
                                  const vane_head_layer *below, const parameter_block *weights,
                                  void *dx) {
   return heads->device->dense.backward_data(heads->device, layer->plan, at(weights, layer->weights),
-                                            layer->gradient, below ? below->output : NULL,
-                                            below ? below->kept : NULL, dx);
+                                            layer->gradient, below ? below->output : NULL, dx);
 }
 
 /* All layers of a head, but for a first one that is joined. */
@@ -283,7 +277,7 @@ static vane_status backward_head(vane_heads *heads, const vane_head *head, const
 }
 
 /* Once every head has put its columns of the gradient there. The ReLU is seen to for all of them at
- * once: what a device keeps of one is for the whole of it, a head's layer reads but a part. */
+ * once. */
 static vane_status backward_joint(vane_heads *heads, const void *features,
                                   const parameter_block *weights, const parameter_block *gradients,
                                   void *const dfeatures[VANE_N_HEADS]) {

@@ -20,10 +20,9 @@ typedef struct vane_head_layer {
   int64_t f_in, f_out;
   vane_dense_plan *plan;
   int64_t weights, biases; /* parameters; of the joint layer: the first of several */
-  int64_t output_item, gradient_item, kept_item;
+  int64_t output_item, gradient_item;
   void *output;   /* [N, f_out] */
   void *gradient; /* of it; the last layer's is where the loss puts its seed */
-  void *kept;     /* what the plan keeps of its ReLU for the layer behind, NULL: nothing */
 } vane_head_layer;
 
 /* Array index: VANE_LOSS_PRESENCE .. VANE_LOSS_POSITION. */

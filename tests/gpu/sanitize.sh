@@ -11,9 +11,10 @@ work=$(mktemp -d /tmp/vane-sanitize-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
 # All kernels for memcheck; the others follow vane's own alone (k_...): they are slow, and what cuDNN and
-# cuBLASLt do inside, such as reading padding that nobody wrote, is not ours.
+# cuBLASLt do inside, such as reading padding that nobody wrote, is not ours. cask_plugin, of cuDNN, has a
+# k_ too. A tool that breaks down itself (seen: racecheck in bf16 on an H200, CUDA 13.0) is no finding.
 options=(--tool "$tool" --error-exitcode 9 --print-limit 20)
-[ "$tool" = memcheck ] || options+=(--kernel-regex kns=k_)
+[ "$tool" = memcheck ] || options+=(--kernel-name kns=k_ --kernel-name-exclude kns=cask)
 
 # Recorded steps and enqueued ones, both spaces, norm, every weighting, micro-batches, bf16.
 runs=(
@@ -31,6 +32,7 @@ for i in "${!runs[@]}"; do
     status=$?
     cat "$work/log"
     grep -q 'device.precision: bf16 needs' "$work/log" && continue # an old GPU
+    grep -q 'Internal Sanitizer Error' "$work/log" && { echo "SKIPPED: $tool broke down in this run"; continue; }
     exit $status
   }
   grep SUMMARY "$work/log" || true

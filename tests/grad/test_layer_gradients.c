@@ -225,8 +225,8 @@ static double dense_objective(void *user) {
   dense_lab *l = user;
   const double *x = l->x;
   for (int i = 0; i < 2; ++i) {
-    check_ok(l->device->dense.forward(l->device, l->plans[i], x, l->weights[i], l->bias[i], l->y[i],
-                                      NULL));
+    check_ok(
+        l->device->dense.forward(l->device, l->plans[i], x, l->weights[i], l->bias[i], l->y[i]));
     x = l->y[i];
   }
   return differences_dot(l->y[1], l->r, l->plans[1]->desc.n * l->plans[1]->desc.f_out);
@@ -263,12 +263,12 @@ static void check_dense(vane_device *device, bool above) {
   double *dhidden = side_reals(&s, N * HIDDEN), *dx = side_reals(&s, N * F);
   const vane_dense_ops *dense = &device->dense;
   check_ok(dense->backward_weights(device, l.plans[1], l.y[0], l.r, dweights[1], dbias[1]));
-  check_ok(dense->backward_data(device, l.plans[1], l.weights[1], l.r, above ? l.y[0] : NULL, NULL,
-                                dhidden));
+  check_ok(
+      dense->backward_data(device, l.plans[1], l.weights[1], l.r, above ? l.y[0] : NULL, dhidden));
   if (!above)
     check_ok(dense->mask(device, l.plans[0], l.y[0], dhidden));
   check_ok(dense->backward_weights(device, l.plans[0], l.x, dhidden, dweights[0], dbias[0]));
-  check_ok(dense->backward_data(device, l.plans[0], l.weights[0], dhidden, NULL, NULL, dx));
+  check_ok(dense->backward_data(device, l.plans[0], l.weights[0], dhidden, NULL, dx));
   differences_check("dense, x", dense_objective, &l, l.x, N * F, dx);
   for (int i = 0; i < 2; ++i) {
     int64_t n_w = descs[i].f_out * descs[i].f_in;

@@ -31,7 +31,7 @@ static void forward(total_lab *l) {
   for (int k = 0; k < VANE_N_HEADS; ++k)
     check_ok(device->dense.forward(device, l->heads[k], l->features,
                                    l->parameters + l->segments[2 * k].offset,
-                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k], NULL));
+                                   l->parameters + l->segments[2 * k + 1].offset, l->out[k]));
   check_ok(device->loss.presence(device, l->out[0], l->target, l->mask, n, l->samples, l->seed[0],
                                  &l->record));
   check_ok(device->loss.angle(device, &angle, l->out[1], l->target, l->mask, n, l->samples + n,
@@ -65,7 +65,7 @@ static void backward(total_lab *l, double *dfeatures) {
                                             l->gradients + l->segments[2 * k + 1].offset));
     check_ok(device->dense.backward_data(device, l->heads[k],
                                          l->parameters + l->segments[2 * k].offset, l->seed[k],
-                                         NULL, NULL, l->slots[k]));
+                                         NULL, l->slots[k]));
   }
   const void *const slots[] = {l->slots[0], l->slots[1], l->slots[2], l->slots[3]};
   check_ok(device->reduce.gram(device, slots, n * f, l->block, NULL, NULL, &l->record));

@@ -2,13 +2,11 @@
 //
 // The judge's error is whatever the documentation forbids: a descriptor after its end, an attribute
 // of the wrong size, matrices that do not fit each other, addresses that are not aligned as the
-// heuristics were told, too small or misaligned a workspace, an epilogue without its vector or its
-// bits, an algorithm for another product. Where the documentation leaves a choice, the double takes
-// the one that hurts: the bits that RELU_AUX leaves are scrambled by the shape they are for, since
-// nothing is said of how they lie; a ReLU makes 0 of a NaN; the workspace is full of NaN
-// afterwards.
+// heuristics were told, too small or misaligned a workspace, an epilogue without its vector, an
+// algorithm for another product. Where the documentation leaves a choice, the double takes the one
+// that hurts: a ReLU makes 0 of a NaN; the workspace is full of NaN afterwards.
 //
-// SIMGPU_EPILOGUES=plain: a GPU whose heuristics find nothing for RELU_AUX_BIAS, DRELU and BGRADB.
+// SIMGPU_EPILOGUES=plain: a GPU whose heuristics find nothing for BGRADB.
 #include <cublasLt.h>
 
 #include <cmath>
@@ -47,8 +45,7 @@ struct operation {
   cudaDataType scale;
   int32_t transpose_a = CUBLAS_OP_N, transpose_b = CUBLAS_OP_N;
   uint32_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  void *bias = nullptr, *aux = nullptr;
-  int64_t aux_leading = 0;
+  void *bias = nullptr;
 };
 
 struct preference {
@@ -111,23 +108,18 @@ struct product {
 // What the heuristics put into an algorithm, which is opaque to those who carry it.
 struct recipe {
   uint64_t magic, product, workspace;
-  uint32_t alignment[4], bias_alignment, aux_alignment;
+  uint32_t alignment[4], bias_alignment;
 };
 constexpr uint64_t MAGIC = 0x76616e65636c7401;
 static_assert(sizeof(recipe) <= sizeof(cublasLtMatmulAlgo_t), "fits into an algorithm");
 
-bool is_relu_aux(uint32_t epilogue) {
-  return epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || epilogue == CUBLASLT_EPILOGUE_DRELU;
-}
-
 bool reads_bias(uint32_t epilogue) {
-  return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_RELU_BIAS ||
-         epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
+  return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_RELU_BIAS;
 }
 
 bool is_known(uint32_t epilogue) {
   return epilogue == CUBLASLT_EPILOGUE_DEFAULT || epilogue == CUBLASLT_EPILOGUE_BGRADB ||
-         reads_bias(epilogue) || is_relu_aux(epilogue);
+         reads_bias(epilogue);
 }
 
 uint64_t mixed(uint64_t h, uint64_t value) {
@@ -142,8 +134,7 @@ uint64_t name_of(const product &p) {
       h = mixed(h, static_cast<uint64_t>(value));
   const operation &o = p.operation_;
   h = mixed(h, static_cast<uint64_t>(o.transpose_a) << 8 | static_cast<uint64_t>(o.transpose_b));
-  h = mixed(h, static_cast<uint64_t>(o.compute) << 32 | o.epilogue);
-  return mixed(h, static_cast<uint64_t>(o.aux_leading));
+  return mixed(h, static_cast<uint64_t>(o.compute) << 32 | o.epilogue);
 }
 
 // Null where all is in order, else the rule that is broken.
@@ -171,9 +162,6 @@ const char *check_operation(const product &p) {
     return "the double knows float and TF32, scaled by floats";
   if (!is_known(o.epilogue))
     return "the double does not know this epilogue";
-  if (is_relu_aux(o.epilogue) && (o.aux_leading % 128 != 0 || o.aux_leading < p.d.rows))
-    return "the leading dimension of a ReLU's bits must be divisible by 128 and no less than D's "
-           "rows";
   return nullptr;
 }
 
@@ -192,8 +180,7 @@ uint32_t alignment_of(const void *address) {
 
 bool is_refused(uint32_t epilogue) {
   const char *choice = getenv("SIMGPU_EPILOGUES");
-  return choice && strcmp(choice, "plain") == 0 &&
-         (is_relu_aux(epilogue) || epilogue == CUBLASLT_EPILOGUE_BGRADB);
+  return choice && strcmp(choice, "plain") == 0 && epilogue == CUBLASLT_EPILOGUE_BGRADB;
 }
 
 // ---- The work ----
@@ -202,7 +189,6 @@ struct job {
   product p;
   const float *a, *b;
   float *d, *bias;
-  unsigned char *aux;
   void *workspace;
   size_t workspace_bytes;
   float alpha;
@@ -224,9 +210,6 @@ bool check_job(const job &j) {
     fine = fine && simgpu_check_range(j.bias, static_cast<size_t>(j.p.m) * sizeof *j.bias, false);
   if (o.epilogue == CUBLASLT_EPILOGUE_BGRADB)
     fine = fine && simgpu_check_range(j.bias, static_cast<size_t>(j.p.n) * sizeof *j.bias, true);
-  if (is_relu_aux(o.epilogue))
-    fine = fine && simgpu_check_range(j.aux, static_cast<size_t>(o.aux_leading / 8 * j.p.n),
-                                      o.epilogue != CUBLASLT_EPILOGUE_DRELU);
   if (j.workspace_bytes)
     fine = fine && simgpu_check_range(j.workspace, j.workspace_bytes, true);
   return fine;
@@ -256,39 +239,14 @@ std::vector<double> packed(const layout &l, const float *matrix, bool columns, b
   return rows;
 }
 
-// How they lie is nobody's business, so they lie in an order of their own for each shape.
-bool scramble(const product &p, int64_t i, int64_t j) {
-  uint64_t h = mixed(static_cast<uint64_t>(p.m) << 32 | static_cast<uint64_t>(p.n), 1);
-  h = mixed(mixed(h, static_cast<uint64_t>(i)), static_cast<uint64_t>(j));
-  return (h >> 17) & 1;
-}
-
-void put_bit(const job &job_, int64_t i, int64_t j, bool passes) {
-  const int64_t bit = j * job_.p.operation_.aux_leading + i;
-  unsigned char *byte = job_.aux + bit / 8;
-  const int mask = 1 << bit % 8;
-  *byte =
-      static_cast<unsigned char>(passes != scramble(job_.p, i, j) ? *byte | mask : *byte & ~mask);
-}
-
-bool get_bit(const job &job_, int64_t i, int64_t j) {
-  const int64_t bit = j * job_.p.operation_.aux_leading + i;
-  return (job_.aux[bit / 8] >> bit % 8 & 1) != scramble(job_.p, i, j);
-}
-
-// What becomes of the sum at D's row i and column j.
-float finished(const job &job_, int64_t i, int64_t j, double sum) {
+// What becomes of a sum in D's row i.
+float finished(const job &job_, int64_t i, double sum) {
   double value = static_cast<double>(job_.alpha) * sum;
   const uint32_t epilogue = job_.p.operation_.epilogue;
   if (reads_bias(epilogue))
     value += static_cast<double>(job_.bias[i]);
-  const bool passes = value > 0;
-  if (epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
-    put_bit(job_, i, j, passes);
-  if (epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS || epilogue == CUBLASLT_EPILOGUE_RELU_BIAS)
-    return passes ? static_cast<float>(value) : 0.0f;
-  if (epilogue == CUBLASLT_EPILOGUE_DRELU)
-    return get_bit(job_, i, j) ? static_cast<float>(value) : 0.0f;
+  if (epilogue == CUBLASLT_EPILOGUE_RELU_BIAS)
+    return value > 0 ? static_cast<float>(value) : 0.0f;
   return static_cast<float>(value);
 }
 
@@ -300,15 +258,13 @@ void run(void *user) {
   const bool tf32 = p.operation_.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
   const std::vector<double> a = packed(p.a, j.a, p.operation_.transpose_a == CUBLAS_OP_T, tf32);
   const std::vector<double> b = packed(p.b, j.b, p.operation_.transpose_b == CUBLAS_OP_N, tf32);
-  if (p.operation_.epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
-    memset(j.aux, 0x5a, static_cast<size_t>(p.operation_.aux_leading / 8 * p.n));
   for (int64_t column = 0; column < p.n; column++)
     for (int64_t row = 0; row < p.m; row++) {
       const double *from_a = a.data() + row * p.k, *from_b = b.data() + column * p.k;
       double sum = 0;
       for (int64_t t = 0; t < p.k; t++)
         sum += from_a[t] * from_b[t];
-      j.d[column * p.d.leading + row] = finished(j, row, column, sum);
+      j.d[column * p.d.leading + row] = finished(j, row, sum);
     }
   for (int64_t column = 0; column < p.n && p.operation_.epilogue == CUBLASLT_EPILOGUE_BGRADB;
        column++) {
@@ -341,12 +297,8 @@ const char *check_addresses(const job &j, const recipe &r) {
   const bool has_vector = reads_bias(o.epilogue) || o.epilogue == CUBLASLT_EPILOGUE_BGRADB;
   if (has_vector && alignment_of(o.bias) < r.bias_alignment)
     return "the epilogue's vector is not aligned as the heuristics saw it";
-  if (is_relu_aux(o.epilogue) && alignment_of(o.aux) < r.aux_alignment)
-    return "the ReLU's bits are not aligned as the heuristics saw them";
-  if ((has_vector && !o.bias) || (is_relu_aux(o.epilogue) && !o.aux))
+  if (has_vector && !o.bias)
     return "the epilogue has no address";
-  if (o.epilogue == CUBLASLT_EPILOGUE_DRELU && o.bias) // seen on an H200, cuBLAS 13.0
-    return "the epilogue allows no bias";
   const size_t d_bytes = bytes_of(j.p.d);
   if (overlap(j.d, d_bytes, j.a, bytes_of(j.p.a)) || overlap(j.d, d_bytes, j.b, bytes_of(j.p.b)))
     return "D lies over A or B";
@@ -461,12 +413,6 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t key,
   case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
     taken = take(&o->bias, value, bytes);
     break;
-  case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
-    taken = take(&o->aux, value, bytes);
-    break;
-  case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
-    taken = take(&o->aux_leading, value, bytes);
-    break;
   default:
     return invalid("the double does not know this attribute", __func__);
   }
@@ -536,8 +482,7 @@ cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle_key, cublasLtMatmulDesc_t
   const uint64_t parts = (static_cast<uint64_t>(p.m * p.n) * sizeof(float) + 255) / 256 * 256;
   const bool split = p.k >= 64 && parts <= wish->workspace &&
                      (wish->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
-  recipe r = {
-      MAGIC, name_of(p), split ? parts : 0, {}, alignment_of(o->bias), alignment_of(o->aux)};
+  recipe r = {MAGIC, name_of(p), split ? parts : 0, {}, alignment_of(o->bias)};
   memcpy(r.alignment, wish->alignment, sizeof r.alignment);
   results[0] = {};
   memcpy(&results[0].algo, &r, sizeof r);
@@ -580,7 +525,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle_key, cublasLtMatmulDesc_t 
   j.b = static_cast<const float *>(b);
   j.d = static_cast<float *>(d);
   j.bias = static_cast<float *>(o->bias);
-  j.aux = static_cast<unsigned char *>(o->aux);
   j.workspace = workspace;
   j.workspace_bytes = static_cast<size_t>(r.workspace);
   const char *rule = check_addresses(j, r);

@@ -8,7 +8,7 @@
 #define COUNT(array)    ((int)(sizeof(array) / sizeof *(array)))
 #define MAX_ASSIGNMENTS 24
 
-enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES, N_NEIGHBOURS = 8 };
+enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES, N_NEIGHBOURS = 6 };
 
 /* Structure, heads, losses and optimiser are the preset's; images, channels and batch are small. */
 typedef struct shrunk {
@@ -104,8 +104,8 @@ typedef struct trace {
   vane_step_record first;
 } trace;
 
-/* Every weight goes to the float above or below it, or stays: chosen by `neighbour`. */
-static void nudge(vane_trainer *trainer, uint64_t neighbour) {
+/* Every weight goes to the float above or below it, or stays. */
+static void nudge(vane_trainer *trainer, uint64_t seed) {
   const vane_parameters *parameters = &trainer->network->parameters;
   void *block = trainer->network->weights;
   float *values = malloc((size_t)vane_parameters_largest(parameters) * sizeof *values);
@@ -115,20 +115,19 @@ static void nudge(vane_trainer *trainer, uint64_t neighbour) {
     for (int64_t j = 0; j < parameters->items[i].count; j++) {
       const float ways[] = {-INFINITY, values[j], INFINITY};
       values[j] = nextafterf(
-          values[j],
-          ways[vane_random_below(neighbour, VANE_RANDOM_BENCH, (uint64_t)i, (uint64_t)j, 3)]);
+          values[j], ways[vane_random_below(seed, VANE_RANDOM_BENCH, (uint64_t)i, (uint64_t)j, 3)]);
     }
     assert_ok(vane_parameters_put(parameters, trainer->device, block, i, values));
   }
   free(values);
 }
 
-/* neighbour 0 begins with the drawn weights, others an ULP beside them. */
-static trace run_neighbour(const variant *v, const char *device, bool graphs, uint64_t neighbour) {
+/* Start 0 is the drawn weights, others are an ULP beside them. */
+static trace run(const variant *v, const char *device, bool graphs, uint64_t start) {
   trace t;
   vane_trainer *trainer = create(v, device, graphs);
-  if (neighbour)
-    nudge(trainer, neighbour);
+  if (start)
+    nudge(trainer, start);
   t.start = small_read(trainer, trainer->network->weights, &t.count);
   small_train(trainer, 1);
   t.first_gradient = small_read(trainer, trainer->slots.gradients, &t.count);
@@ -140,10 +139,6 @@ static trace run_neighbour(const variant *v, const char *device, bool graphs, ui
   assert_true(small_record(trainer).sum.skipped == 0);
   vane_trainer_destroy(trainer);
   return t;
-}
-
-static trace run(const variant *v, const char *device, bool graphs) {
-  return run_neighbour(v, device, graphs, 0);
 }
 
 static void finish(trace *t) {
@@ -171,38 +166,38 @@ static double largest_distance(const trace *ref, const trace *other) {
   return largest;
 }
 
-/* How far rounding can take a run on cpu: where a ReLU's input is all but zero, an ULP in the
- * weights opens or shuts it, and from there on the ways part (seen: 3e-2 instead of 3e-6). */
-static double reach(const variant *v, const trace *ref) {
-  double largest = 0;
-  for (uint64_t i = 1; i <= N_NEIGHBOURS; i++) {
-    trace neighbour = run_neighbour(v, "cpu", true, i);
-    largest = fmax(largest, largest_distance(ref, &neighbour));
-    finish(&neighbour);
-  }
-  print_message("%d runs on cpu that begin an ULP apart end up to %.1e from ref\n", N_NEIGHBOURS,
-                largest);
-  return largest;
-}
-
-static void compare(const variant *v) {
-  char text[256];
-  describe(v, text, sizeof text);
-  trace ref = run(v, "ref", true), cpu = run(v, "cpu", true), cuda = run(v, "cuda", true);
-  double gradient = small_distance(ref.first_gradient, cuda.first_gradient, ref.count);
-  double of_cpu = largest_distance(&ref, &cpu), of_cuda = largest_distance(&ref, &cuda);
-  print_message("%s: first gradient %.1e; after %d steps cuda %.1e, cpu %.1e from ref\n", text,
-                gradient, STEPS, of_cuda, of_cpu);
+static void compare_first_step(const char *text, const trace *ref, const trace *cuda) {
+  double gradient = small_distance(ref->first_gradient, cuda->first_gradient, ref->count);
+  print_message("%s: first gradient %.1e from ref's\n", text, gradient);
   if (!(gradient <= 1e-5))
     fail_msg("%s: the first gradient is %.2e from ref's", text, gradient);
   for (int k = 0; k < VANE_N_LOSSES; k++)
-    assert_true(fabs(cuda.first.loss[k] - ref.first.loss[k]) <=
-                1e-6 * (1 + fabs(ref.first.loss[k])));
-  if (!(of_cuda <= 3 * of_cpu) && !(of_cuda <= 3 * reach(v, &ref)))
+    assert_true(fabs(cuda->first.loss[k] - ref->first.loss[k]) <=
+                1e-6 * (1 + fabs(ref->first.loss[k])));
+}
+
+/* Where a ReLU's input is all but zero, an ULP opens or shuts it, and from there on the ways part:
+ * on an H200 two of 36 runs ended 3e-2 and 8e-2 from ref instead of 2e-6, and the like happens to
+ * runs on cpu that begin an ULP apart. So cuda must keep near ref from one of a few starts. */
+static void compare(const variant *v) {
+  char text[256];
+  describe(v, text, sizeof text);
+  trace ref = run(v, "ref", true, 0);
+  double of_cpu = HUGE_VAL, of_cuda = HUGE_VAL;
+  for (uint64_t i = 0; i <= N_NEIGHBOURS && !(of_cuda < HUGE_VAL && of_cuda <= 3 * of_cpu); i++) {
+    trace cpu = run(v, "cpu", true, i), cuda = run(v, "cuda", true, i);
+    if (i == 0)
+      compare_first_step(text, &ref, &cuda);
+    of_cpu = fmin(of_cpu, largest_distance(&ref, &cpu));
+    of_cuda = fmin(of_cuda, largest_distance(&ref, &cuda));
+    print_message("%s, start %d: after %d steps cuda %.1e, cpu %.1e from ref\n", text, (int)i,
+                  STEPS, of_cuda, of_cpu);
+    finish(&cpu);
+    finish(&cuda);
+  }
+  if (!(of_cuda <= 3 * of_cpu))
     fail_msg("%s: cuda is %.2e from ref, cpu only %.2e", text, of_cuda, of_cpu);
   finish(&ref);
-  finish(&cpu);
-  finish(&cuda);
 }
 
 static void compare_preset(const shrunk *preset) {
@@ -231,7 +226,7 @@ static void recorded_steps_give_the_same_bits(void **state) {
   (void)state;
   for (int p = 0; p < COUNT(presets); p++) {
     variant v = {&presets[p], p % COUNT(weightings), 1 + p % 3, p % 2, true};
-    trace recorded = run(&v, "cuda", true), enqueued = run(&v, "cuda", false);
+    trace recorded = run(&v, "cuda", true, 0), enqueued = run(&v, "cuda", false, 0);
     for (int i = 0; i < N_STAGES; i++)
       assert_memory_equal(recorded.weights[i], enqueued.weights[i],
                           (size_t)recorded.count * sizeof(float));

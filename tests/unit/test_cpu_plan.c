@@ -279,11 +279,11 @@ static void run_norm_and_dense(vane_device *device, const vane_norm_plan *norm,
   enum { LAST = 4096 };
   assert_int_equal(device->norm.forward(device, norm, x, f, f, NULL, f + LAST, y), VANE_OK);
   assert_int_equal(device->norm.backward(device, norm, x, f, f + LAST, x, y, f, f), VANE_OK);
-  assert_int_equal(device->dense.forward(device, dense, x->data, f, f, y->data, NULL), VANE_OK);
+  assert_int_equal(device->dense.forward(device, dense, x->data, f, f, y->data), VANE_OK);
   assert_int_equal(device->dense.mask(device, dense, y->data, x->data), VANE_OK);
   assert_int_equal(device->dense.backward_weights(device, dense, x->data, y->data, f + LAST, f),
                    VANE_OK);
-  assert_int_equal(device->dense.backward_data(device, dense, f, y->data, x->data, NULL, x->data),
+  assert_int_equal(device->dense.backward_data(device, dense, f, y->data, x->data, x->data),
                    VANE_OK);
   assert_int_equal(device->elementwise.merge(device, y, x, x, y), VANE_OK);
 }

@@ -80,11 +80,10 @@ static vane_status cpu_dense_plan_make(vane_device *base, const vane_dense_desc 
 }
 
 static vane_status cpu_dense_forward(vane_device *base, const vane_dense_plan *plan_base,
-                                     const void *x, const void *weights, const void *bias, void *y,
-                                     void *kept) {
+                                     const void *x, const void *weights, const void *bias,
+                                     void *y) {
   const cpu_device *device = (const cpu_device *)base;
   const cpu_dense_plan *plan = (const cpu_dense_plan *)plan_base;
-  (void)kept;
   const void *buffers[] = {x, weights, y, bias};
   return vane_cpu_primitive_run(&device->onednn, plan->y, buffers, device->workspace);
 }
@@ -106,11 +105,10 @@ static void mask(const cpu_device *device, float *gradient, const float *y, int6
 
 static vane_status cpu_dense_backward_data(vane_device *base, const vane_dense_plan *plan_base,
                                            const void *weights, const void *dz, const void *x,
-                                           const void *kept, void *dx) {
+                                           void *dx) {
   const cpu_device *device = (const cpu_device *)base;
   const cpu_dense_plan *plan = (const cpu_dense_plan *)plan_base;
   const vane_dense_desc *d = &plan_base->desc;
-  (void)kept;
   const void *buffers[] = {dz, weights, dx};
   VANE_TRY(vane_cpu_primitive_run(&device->onednn, plan->dx, buffers, device->workspace));
   if (d->x_relu)

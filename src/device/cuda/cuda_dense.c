@@ -5,18 +5,16 @@
  * dimension.
  *
  *                op(A)        op(B)        D               epilogue
- *   forward      w^T          x            y  f_out x n    BIAS, RELU_BIAS, RELU_AUX_BIAS
- *   data         w            dz           dx f_in x n     DRELU where x is a ReLU's output
+ *   forward      w^T          x            y  f_out x n    BIAS, RELU_BIAS
+ *   data         w            dz           dx f_in x n
  *   weights      x            dz^T         dw f_in x f_out BGRADB: the sums of dz over the samples
  *
- * RELU_AUX_BIAS leaves a bit per value of y, whether the ReLU let it through (`kept`), and DRELU
- * takes its bits from there. How they lie is cuBLASLt's own affair: they are of use only to a
- * product whose D has the shape of that y. Hence x_kept is for all of an x, and the heads' joint
- * layer, whose gradient comes from one product per head, has its ReLU seen to by a kernel, once for
- * all heads (mask).
+ * A ReLU's gradient is a kernel of our own. cuBLASLt has an epilogue for it, DRELU, which takes the
+ * bits that RELU_AUX_BIAS leaves; but those let a zero through (an H200, cuBLAS 13.0), where N9 and
+ * all other devices say that y > 0 counts.
  *
  * Which epilogues a GPU has for which shapes is known to cuBLASLt's heuristics alone. Without
- * DRELU, dx is masked by the kernel; without BGRADB, dbias is summed by the one of convolutions.
+ * BGRADB, dbias is summed by the kernel of convolutions.
  *
  * Everything is float in every precision, bf16 too: the products are small. tf32 lets them round
  * their inputs. */
@@ -27,9 +25,7 @@
 
 enum {
   WORKSPACE_LIMIT = 32 << 20, /* bytes, what NVIDIA recommends for Hopper; others need less */
-  ALIGNMENT = 64,             /* bytes, of all matrices (device.h) */
-  KEPT_ALIGNMENT = 256,       /* bytes, of an arena's items */
-  KEPT_ROW_BITS = 128         /* rows of bits are whole multiples of so many (cublasLt.h) */
+  ALIGNMENT = 64              /* bytes, of all matrices (device.h) */
 };
 
 /* A prepared product; empty (desc NULL) where none is wanted or none exists. */
@@ -43,7 +39,6 @@ typedef struct cuda_product {
 typedef struct cuda_dense_plan {
   vane_dense_plan base;
   cuda_product y, dx, dweights;
-  bool dx_masked;    /* by the product itself */
   bool dbias_summed; /* by the product of dweights */
 } cuda_dense_plan;
 
@@ -92,27 +87,11 @@ static vane_status set_bias(const cuda_product *product, const void *bias) {
   return set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
 }
 
-static vane_status set_kept(const cuda_product *product, const void *kept) {
-  return set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &kept, sizeof kept);
-}
-
-/* Bits from one row of y to the next in what is kept of it. */
-static int64_t kept_row(int64_t width) {
-  return (width + KEPT_ROW_BITS - 1) / KEPT_ROW_BITS * KEPT_ROW_BITS;
-}
-
-/* The heuristics never follow the epilogue's pointers, but take their alignment from them. DRELU
- * has no vector: cuBLASLt finds algorithms with one, and refuses to run them. */
+/* The heuristics never follow the epilogue's pointer, but take its alignment from it. */
 static vane_status describe_epilogue(const cuda_product *product, const cuda_product_spec *spec) {
   const uint32_t epilogue = spec->epilogue;
   VANE_TRY(set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
-  if (epilogue != CUBLASLT_EPILOGUE_DRELU)
-    VANE_TRY(set_bias(product, (const void *)(uintptr_t)ALIGNMENT));
-  if (epilogue != CUBLASLT_EPILOGUE_RELU_AUX_BIAS && epilogue != CUBLASLT_EPILOGUE_DRELU)
-    return VANE_OK;
-  const int64_t row = kept_row(spec->d.rows);
-  VANE_TRY(set(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &row, sizeof row));
-  return set_kept(product, (const void *)(uintptr_t)KEPT_ALIGNMENT);
+  return set_bias(product, (const void *)(uintptr_t)ALIGNMENT);
 }
 
 static vane_status describe_matrix(const cuda_matrix *m, cublasLtMatrixLayout_t *layout) {
@@ -184,8 +163,8 @@ static vane_status ask(const cuda_device *device, cublasLtMatmulPreference_t pre
 }
 
 /* `found` false: this GPU has no such product, and it is empty. */
-static vane_status plan_product(const cuda_device *device, const cuda_product_spec *spec,
-                                cuda_product *product, bool *found) {
+static vane_status try_product(const cuda_device *device, const cuda_product_spec *spec,
+                               cuda_dense_plan *plan, cuda_product *product, bool *found) {
   cublasLtMatmulPreference_t preference = NULL;
   *found = false;
   VANE_TRY(describe_product(device, spec, product));
@@ -194,69 +173,55 @@ static vane_status plan_product(const cuda_device *device, const cuda_product_sp
   cublasLtMatmulPreferenceDestroy(preference);
   if (status == VANE_OK && !*found)
     destroy_product(product);
+  if (product->workspace_bytes > plan->base.workspace_bytes)
+    plan->base.workspace_bytes = product->workspace_bytes;
   return status;
 }
 
-/* The first of the wished epilogues that this GPU has; `took` says which. */
-static vane_status plan_first(const cuda_device *device, cuda_product_spec *spec,
-                              const cublasLtEpilogue_t *wishes, int n_wishes, cuda_dense_plan *plan,
-                              cuda_product *product, cublasLtEpilogue_t *took) {
+static vane_status plan_product(const cuda_device *device, const cuda_product_spec *spec,
+                                cuda_dense_plan *plan, cuda_product *product) {
   const vane_dense_desc *d = &plan->base.desc;
-  bool found = false;
-  for (int i = 0; i < n_wishes && !found; i++) {
-    *took = spec->epilogue = wishes[i];
-    VANE_TRY(plan_product(device, spec, product, &found));
-  }
+  bool found;
+  VANE_TRY(try_product(device, spec, plan, product, &found));
   if (!found)
     return vane_fail(VANE_ERR_UNSUPPORTED,
                      "cuBLASLt has no product for a dense layer of %lld x %lld to %lld",
                      (long long)d->n, (long long)d->f_in, (long long)d->f_out);
-  if (product->workspace_bytes > plan->base.workspace_bytes)
-    plan->base.workspace_bytes = product->workspace_bytes;
   return VANE_OK;
 }
 
 static vane_status plan_forward(const cuda_device *device, cuda_dense_plan *plan) {
-  static const cublasLtEpilogue_t linear[] = {CUBLASLT_EPILOGUE_BIAS};
-  static const cublasLtEpilogue_t relu[] = {CUBLASLT_EPILOGUE_RELU_AUX_BIAS,
-                                            CUBLASLT_EPILOGUE_RELU_BIAS};
   const vane_dense_desc *d = &plan->base.desc;
-  cuda_product_spec spec = {.a = {d->f_in, d->f_out, d->f_in},
-                            .b = {d->f_in, d->n, d->x_stride},
-                            .d = {d->f_out, d->n, d->f_out},
-                            .transpose_a = true};
-  const cublasLtEpilogue_t *wishes = !d->relu ? linear : d->keep ? relu : relu + 1;
-  cublasLtEpilogue_t took;
-  VANE_TRY(plan_first(device, &spec, wishes, d->keep ? 2 : 1, plan, &plan->y, &took));
-  if (took == CUBLASLT_EPILOGUE_RELU_AUX_BIAS)
-    plan->base.kept_bytes = (size_t)(kept_row(d->f_out) / 8 * d->n);
-  return VANE_OK;
+  const cuda_product_spec spec = {.a = {d->f_in, d->f_out, d->f_in},
+                                  .b = {d->f_in, d->n, d->x_stride},
+                                  .d = {d->f_out, d->n, d->f_out},
+                                  .transpose_a = true,
+                                  .epilogue = d->relu ? CUBLASLT_EPILOGUE_RELU_BIAS
+                                                      : CUBLASLT_EPILOGUE_BIAS};
+  return plan_product(device, &spec, plan, &plan->y);
 }
 
 static vane_status plan_data(const cuda_device *device, cuda_dense_plan *plan) {
-  static const cublasLtEpilogue_t masked[] = {CUBLASLT_EPILOGUE_DRELU, CUBLASLT_EPILOGUE_DEFAULT};
   const vane_dense_desc *d = &plan->base.desc;
-  cuda_product_spec spec = {.a = {d->f_in, d->f_out, d->f_in},
-                            .b = {d->f_out, d->n, d->y_stride},
-                            .d = {d->f_in, d->n, d->x_stride}};
-  cublasLtEpilogue_t took;
-  VANE_TRY(plan_first(device, &spec, d->x_kept ? masked : masked + 1, d->x_kept ? 2 : 1, plan,
-                      &plan->dx, &took));
-  plan->dx_masked = took == CUBLASLT_EPILOGUE_DRELU;
-  return VANE_OK;
+  const cuda_product_spec spec = {.a = {d->f_in, d->f_out, d->f_in},
+                                  .b = {d->f_out, d->n, d->y_stride},
+                                  .d = {d->f_in, d->n, d->x_stride},
+                                  .epilogue = CUBLASLT_EPILOGUE_DEFAULT};
+  return plan_product(device, &spec, plan, &plan->dx);
 }
 
 static vane_status plan_weights(const cuda_device *device, cuda_dense_plan *plan) {
-  static const cublasLtEpilogue_t summed[] = {CUBLASLT_EPILOGUE_BGRADB, CUBLASLT_EPILOGUE_DEFAULT};
   const vane_dense_desc *d = &plan->base.desc;
   cuda_product_spec spec = {.a = {d->f_in, d->n, d->x_stride},
                             .b = {d->f_out, d->n, d->f_out},
                             .d = {d->f_in, d->f_out, d->f_in},
-                            .transpose_b = true};
-  cublasLtEpilogue_t took;
-  VANE_TRY(plan_first(device, &spec, summed, 2, plan, &plan->dweights, &took));
-  plan->dbias_summed = took == CUBLASLT_EPILOGUE_BGRADB;
-  return VANE_OK;
+                            .transpose_b = true,
+                            .epilogue = CUBLASLT_EPILOGUE_BGRADB};
+  VANE_TRY(try_product(device, &spec, plan, &plan->dweights, &plan->dbias_summed));
+  if (plan->dbias_summed)
+    return VANE_OK;
+  spec.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+  return plan_product(device, &spec, plan, &plan->dweights);
 }
 
 static vane_status plan_products(const cuda_device *device, cuda_dense_plan *plan) {
@@ -296,12 +261,10 @@ static vane_status run_product(const cuda_device *device, const cuda_product *pr
 }
 
 static vane_status cuda_dense_forward(vane_device *base, const vane_dense_plan *plan_base,
-                                      const void *x, const void *weights, const void *bias, void *y,
-                                      void *kept) {
+                                      const void *x, const void *weights, const void *bias,
+                                      void *y) {
   const cuda_dense_plan *plan = (const cuda_dense_plan *)plan_base;
   VANE_TRY(set_bias(&plan->y, bias));
-  if (plan_base->kept_bytes > 0)
-    VANE_TRY(set_kept(&plan->y, kept));
   return run_product(vane_cuda_of(base), &plan->y, weights, x, y);
 }
 
@@ -314,14 +277,12 @@ static vane_status mask(const cuda_device *device, void *gradient, const void *y
 
 static vane_status cuda_dense_backward_data(vane_device *base, const vane_dense_plan *plan_base,
                                             const void *weights, const void *dz, const void *x,
-                                            const void *kept, void *dx) {
+                                            void *dx) {
   const cuda_device *device = vane_cuda_of(base);
   const cuda_dense_plan *plan = (const cuda_dense_plan *)plan_base;
   const vane_dense_desc *d = &plan_base->desc;
-  if (plan->dx_masked)
-    VANE_TRY(set_kept(&plan->dx, kept));
   VANE_TRY(run_product(device, &plan->dx, weights, dz, dx));
-  return d->x_relu && !plan->dx_masked ? mask(device, dx, x, d->n * d->f_in) : VANE_OK;
+  return d->x_relu ? mask(device, dx, x, d->n * d->f_in) : VANE_OK;
 }
 
 static vane_status cuda_dense_backward_weights(vane_device *base, const vane_dense_plan *plan_base,

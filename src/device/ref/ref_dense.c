@@ -29,10 +29,9 @@ static void ref_dense_destroy(vane_device *device, vane_dense_plan *plan) {
 }
 
 static vane_status ref_dense_forward(vane_device *device, const vane_dense_plan *plan,
-                                     const void *x, const void *weights, const void *bias, void *y,
-                                     void *kept) {
+                                     const void *x, const void *weights, const void *bias,
+                                     void *y) {
   (void)device;
-  (void)kept;
   const vane_dense_desc *d = &plan->desc;
   const real *in = x, *w = weights, *b = bias;
   real *out = y;
@@ -48,9 +47,8 @@ static vane_status ref_dense_forward(vane_device *device, const vane_dense_plan 
 
 static vane_status ref_dense_backward_data(vane_device *device, const vane_dense_plan *plan,
                                            const void *weights, const void *dz, const void *x,
-                                           const void *kept, void *dx) {
+                                           void *dx) {
   (void)device;
-  (void)kept;
   const vane_dense_desc *d = &plan->desc;
   const real *w = weights, *gradient = dz, *in = x;
   real *to = dx;
