@@ -62,4 +62,4 @@ cmp "$whole/checkpoints/best.safetensors" "$killed/checkpoints/best.safetensors"
 # Metrics too, but for the speed and for means over intervals that a kill has cut short.
 evaluations() { grep '"eval"' "$1/metrics.jsonl"; }
 diff <(evaluations "$whole") <(evaluations "$killed")
-echo "$n_kills kills on $device, $threads loader threads, $convolution: the same bits"
+echo "$kills kills on $device, $threads loader threads, $convolution: the same bits"
