@@ -87,6 +87,10 @@ class Bench:
         else:
             self.good &= judge(f"{text}: {min(shares):.3f} at worst", min(shares) >= limit)
 
+    def save(self):
+        """After every table: a GPU may be lent for less time than all of them take."""
+        pathlib.Path(self.arguments.json).write_text(json.dumps(self.result, indent=1) + "\n")
+
     def rounds(self, programs):
         """{name: [figures of each round]}; who fails is said, and left out: bf16 on an old GPU, say."""
         figures = {name: [] for name in programs}
@@ -97,6 +101,8 @@ class Bench:
                 print(f"round {number + 1} of {self.arguments.rounds}: {name}", file=sys.stderr)
                 try:
                     figures[name].append(call())
+                    if "pipelined_ms" in figures[name][-1] and not self.simulated:
+                        print(f"  {figures[name][-1]['pipelined_ms']:.3f} ms", file=sys.stderr)
                 except (SystemExit, ValueError, IndexError) as error:
                     if name in REQUIRED:
                         raise
@@ -132,6 +138,7 @@ class Bench:
                   + ", ".join(f"{name.removeprefix('PyTorch ')} {times:.2f}"
                               for name, times in line["peers"].items() if times))
         self.result["adam"] = table
+        self.save()
         shares = [line["share"] for line in table if line["parameters"] >= ADAM_FROM and line["cache"] == "cold"]
         self.claim(f"Adam reaches {ADAM_SHARE} of memory's speed from {ADAM_FROM:,} parameters on", shares, ADAM_SHARE)
         ulp = max(line["ulp"] for line in table if line["mode"] == "adam")
@@ -190,6 +197,7 @@ class Bench:
         if not self.python:
             print(f"  PyTorch left out: {self.no_peers}")
         self.result.setdefault("steps", {})[preset] = table
+        self.save()
         if not self.simulated:
             self.gap(table)
 
@@ -213,7 +221,6 @@ def main():
     bench.adam()
     for preset in PRESETS:
         bench.step(preset)
-    pathlib.Path(arguments.json).write_text(json.dumps(bench.result, indent=1) + "\n")
     print(f"\nwritten to {arguments.json}")
     sys.exit(0 if bench.good else 1)
 

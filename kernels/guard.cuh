@@ -31,10 +31,10 @@ static __device__ bool rises(double loss, vane_guard_state *state) {
   double change = fabs(loss - state->last) / 1.128; // the mean of |x - y| of two normal draws
   state->last = loss;
   state->noise += (fmin(change, 3.0 * noise) - state->noise) / n;
-  state->level += fmin(above, 3.0 * noise) / n;
+  state->level += (above < 0.0 ? 2.0 * above : fmin(above, 3.0 * noise)) / n; // twice as fast down
   if (state->losses <= (double)VANE_GUARD_BEGIN)
     return false;
-  state->rise = fmax(0.0, state->rise + fmin(above / noise, 5.0) - 0.5);
+  state->rise = fmax(0.0, state->rise + fmin(above / noise, 5.0) - 0.75);
   if (state->rise <= 8.0)
     return false;
   // Braked, it is still high for a while.

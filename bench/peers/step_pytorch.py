@@ -9,6 +9,7 @@
 """
 
 import argparse
+import os
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -61,7 +62,9 @@ def bench_preset(arguments):
     # Products of vane's precision; engines by measurement, PyTorch's own best.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
     torch.backends.cudnn.benchmark = True
-    torch.use_deterministic_algorithms(arguments.deterministic)
+    if arguments.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS may not repeat
+        torch.use_deterministic_algorithms(True)
     step = PresetStep(arguments.preset, arguments.device, arguments.batch, arguments.compiled, arguments.cuda_graphs,
                       bf16=arguments.precision == "bf16")
     device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
