@@ -88,7 +88,7 @@ class Bench:
             self.good &= judge(f"{text}: {min(shares):.3f} at worst", min(shares) >= limit)
 
     def save(self):
-        """After every table: a GPU may be lent for less time than all of them take."""
+        """After every table: an interrupted run leaves what it has."""
         pathlib.Path(self.arguments.json).write_text(json.dumps(self.result, indent=1) + "\n")
 
     def rounds(self, programs):
