@@ -180,18 +180,19 @@ static void check_large(check *c) {
   check_both(c, test);
 }
 
-/* A ReLU that lets nothing through, or everything. */
+/* ReLUs that let nothing through, that find zeros alone, and that let everything through. */
 static void check_closed_and_open(check *c) {
-  for (int open = 0; open <= 1; ++open) {
+  static const char *const names[] = {"closed", "zero", "open"};
+  for (int sign = -1; sign <= 1; ++sign) {
     dense_case test = {.d = training(5, 6, 3)};
     test.d.relu = test.d.x_relu = true;
-    check_label(c, open ? "open" : "closed");
+    check_label(c, "%s", names[sign + 1]);
     dense_inputs in = draw_inputs(c, &test);
     double *x = check_normal(c, test.d.n * test.d.f_in), *bias = check_array(c, test.d.f_out);
     for (int64_t i = 0; i < test.d.n * test.d.f_in; ++i)
-      x[i] = open ? fabs(x[i]) : 0.0;
+      x[i] = sign * fabs(x[i]);
     for (int64_t i = 0; i < test.d.f_out; ++i)
-      bias[i] = open ? 1e4 : 0.0; /* closed: y is what the ReLU makes of a zero */
+      bias[i] = sign * 1e4;
     in.x = x;
     in.bias = bias;
     compare(c, &test, &in);
