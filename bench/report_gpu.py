@@ -100,9 +100,10 @@ class Bench:
                     continue
                 print(f"round {number + 1} of {self.arguments.rounds}: {name}", file=sys.stderr)
                 try:
-                    figures[name].append(call())
-                    if "pipelined_ms" in figures[name][-1] and not self.simulated:
-                        print(f"  {figures[name][-1]['pipelined_ms']:.3f} ms", file=sys.stderr)
+                    figure = call()
+                    figures[name].append(figure)
+                    if "pipelined_ms" in figure and not self.simulated:
+                        print(f"  {figure['pipelined_ms']:.3f} ms", file=sys.stderr)
                 except (SystemExit, ValueError, IndexError) as error:
                     if name in REQUIRED:
                         raise

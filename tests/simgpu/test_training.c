@@ -8,7 +8,7 @@
 #define COUNT(array)    ((int)(sizeof(array) / sizeof *(array)))
 #define MAX_ASSIGNMENTS 24
 
-enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES, N_NEIGHBOURS = 6 };
+enum { STEPS = 200, N_STAGES = 4, STAGE = STEPS / N_STAGES, N_STARTS = 7 };
 
 /* Structure, heads, losses and optimiser are the preset's; images, channels and batch are small. */
 typedef struct shrunk {
@@ -184,17 +184,18 @@ static void compare(const variant *v) {
   describe(v, text, sizeof text);
   trace ref = run(v, "ref", true, 0);
   double of_cpu = HUGE_VAL, of_cuda = HUGE_VAL;
-  for (uint64_t i = 0; i <= N_NEIGHBOURS && !(of_cuda < HUGE_VAL && of_cuda <= 3 * of_cpu); i++) {
-    trace cpu = run(v, "cpu", true, i), cuda = run(v, "cuda", true, i);
-    if (i == 0)
+  uint64_t start = 0;
+  do {
+    trace cpu = run(v, "cpu", true, start), cuda = run(v, "cuda", true, start);
+    if (start == 0)
       compare_first_step(text, &ref, &cuda);
     of_cpu = fmin(of_cpu, largest_distance(&ref, &cpu));
     of_cuda = fmin(of_cuda, largest_distance(&ref, &cuda));
-    print_message("%s, start %d: after %d steps cuda %.1e, cpu %.1e from ref\n", text, (int)i,
+    print_message("%s, start %d: after %d steps cuda %.1e, cpu %.1e from ref\n", text, (int)start,
                   STEPS, of_cuda, of_cpu);
     finish(&cpu);
     finish(&cuda);
-  }
+  } while (++start < N_STARTS && !(of_cuda <= 3 * of_cpu));
   if (!(of_cuda <= 3 * of_cpu))
     fail_msg("%s: cuda is %.2e from ref, cpu only %.2e", text, of_cuda, of_cpu);
   finish(&ref);
